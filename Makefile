@@ -1,0 +1,45 @@
+# Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo test test-sanitizers format tidy clean
+
+NINJA := ninja
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+deps: ## install the Debian packages that are missing
+	@scripts/install-deps.sh
+
+build/build.ninja: | deps
+	cmake --preset release
+
+build-%/build.ninja: | deps
+	cmake --preset $*
+
+build: deps build/build.ninja ## build the command build/bin/baton
+	$(NINJA) -C build baton
+
+demo: build ## hand KV caches over between real processes and check every token
+	build/bin/baton demo
+
+test: build ## build and run every test
+	$(NINJA) -C build
+	ctest --preset release -j2
+
+test-sanitizers: test-asan-ubsan test-tsan ## run the tests under ASan+UBSan and under TSan
+
+.PHONY: test-asan-ubsan test-tsan
+test-asan-ubsan test-tsan: test-%: build-%/build.ninja
+	$(NINJA) -C build-$*
+	ctest --preset $* -j2
+
+format: ## rewrite all C++ sources with clang-format
+	@scripts/install-deps.sh clang-format-16
+	git ls-files '*.h' '*.cc' | xargs clang-format-16 -i
+
+tidy: build/build.ninja ## check formatting and run clang-tidy over all C++ sources
+	@scripts/install-deps.sh clang-format-16 clang-tidy-16
+	scripts/lint.sh
+
+clean: ## remove the build folders
+	rm -rf build build-asan-ubsan build-tsan

@@ -1,0 +1,28 @@
+# Libraries that Baton stands on. All but llama.cpp are Debian 12 packages (scripts/packages.txt).
+
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(msgpack REQUIRED)  # Debian's libmsgpack-cxx-dev calls its config "msgpack"
+find_package(cppzmq REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+
+# xxHash has no CMake config in Debian.
+find_path(XXHASH_INCLUDE_DIR xxh_x86dispatch.h REQUIRED)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)
+add_library(xxhash::xxhash UNKNOWN IMPORTED)
+set_target_properties(xxhash::xxhash PROPERTIES
+  IMPORTED_LOCATION ${XXHASH_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${XXHASH_INCLUDE_DIR})
+
+if(BATON_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+if(BATON_WITH_LLAMA)
+  include(FindOrFetchLlama)
+endif()

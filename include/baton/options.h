@@ -1,0 +1,93 @@
+// Configuration: LMCache's own key names plus Baton's additions.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "baton/status.h"
+
+namespace baton {
+
+enum class Role : std::uint8_t { kSender, kReceiver };
+enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp };
+enum class Integrity : std::uint8_t {
+  kOff,       ///< no digests; for measuring only
+  kFull,      ///< verified before the commit is acknowledged
+  kParanoid,  ///< and again at claim
+};
+enum class ProxyKind : std::uint8_t { kStock, kBaton };
+
+/// Everything a PdBackend can be told. Each member is the YAML key of the same name; the README's
+/// table has ranges and meanings. validate() is called by PdBackend::create.
+struct Options {
+  Role pd_role = Role::kReceiver;
+  /// Size of the registered buffer (a sender's staging, a receiver's pages), bytes. Rounded down
+  /// to whole pages; must hold at least one.
+  std::size_t pd_buffer_size = 0;
+  /// Receiver: the address that init, alloc and data ports are bound to.
+  std::string pd_peer_host = "127.0.0.1";
+  /// One port per TP rank, indexed by the worker id. 0 asks for any (single rank, tests).
+  std::vector<std::uint16_t> pd_peer_init_port;
+  std::vector<std::uint16_t> pd_peer_alloc_port;
+  /// Receiver: the tcp transport's port per rank; empty or 0 asks for any.
+  std::vector<std::uint16_t> pd_peer_data_port;
+  /// Sender: where ProxyNotif goes; an empty host sends none.
+  std::string pd_proxy_host;
+  std::uint16_t pd_proxy_port = 0;
+  ProxyKind pd_proxy_kind = ProxyKind::kStock;
+  bool pd_skip_proxy_notification = false;
+
+  std::uint32_t chunk_size = 256;  ///< tokens
+  bool save_unfull_chunk = true;
+  std::uint32_t pd_max_prefill_len = 0;  ///< tokens; 0: unchecked
+
+  TransportChoice pd_transport = TransportChoice::kAuto;
+  Integrity pd_integrity = Integrity::kFull;
+  /// Receiver: fills a page with 0xDB before it is granted, so that a missing write can't look
+  /// like an old chunk. For tests and demonstrations.
+  bool pd_poison_pages = false;
+  /// Sleep only after spinning this long on the sockets; 0: sleep at once.
+  bool busy_poll = false;
+
+  // Time limits: all finite, all above 0.
+  std::chrono::milliseconds pd_handshake_timeout_ms{5'000};
+  /// How long a request may wait for admission (receiver pages, then sender staging).
+  /// LMCache's pd_allocation_timeout_sec sets it too.
+  std::chrono::milliseconds pd_admission_timeout_ms{60'000};
+  /// From a put's submission to its end, waiting for admission excluded.
+  std::chrono::milliseconds pd_put_timeout_ms{30'000};
+  /// Sender: an open request without a put under way, whose last put never came, is cancelled.
+  std::chrono::milliseconds pd_request_idle_timeout_ms{120'000};
+  /// How long a failed put may wait for its own writes before the connection is cut.
+  std::chrono::milliseconds pd_drain_timeout_ms{2'000};
+  /// Default deadline of claim and get_blocking.
+  std::chrono::milliseconds pd_claim_timeout_ms{60'000};
+  /// How long close() waits for what is under way.
+  std::chrono::milliseconds pd_shutdown_timeout_ms{5'000};
+
+  // Bounds.
+  std::size_t pd_max_message_bytes = 8U << 20U;
+  std::uint32_t pd_max_keys = 65'536;         ///< keys in one message
+  std::uint32_t pd_max_open_requests = 4'096;  ///< live and waiting, per receiver
+  std::uint32_t pd_max_puts = 4'096;           ///< under way, per sender
+
+  /// kInvalidArgument naming key, value and allowed range.
+  Status validate() const;
+};
+
+/// Options from YAML text, with notes for the log on keys that mean nothing here.
+struct ParsedOptions {
+  Options options;
+  std::vector<std::string> notes;
+};
+
+/// Keys as LMCache spells them, with Baton's additions; an unknown key is an error that names it
+/// and the closest known one. Validates. `origin` (a file name) is put before every message.
+StatusOr<ParsedOptions> parse_options(std::string_view yaml, std::string_view origin);
+StatusOr<ParsedOptions> load_options(const std::string& path);
+
+}  // namespace baton

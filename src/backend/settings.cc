@@ -1,0 +1,282 @@
+#include "src/backend/settings.h"
+
+#include <absl/container/flat_hash_set.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+
+#include "src/base/checked.h"
+#include "src/memory/registered_buffer.h"
+
+namespace baton {
+namespace {
+
+Status invalid(std::string message) { return absl::InvalidArgumentError(std::move(message)); }
+
+std::string endpoint(std::string_view host, std::span<const std::uint16_t> ports,
+                     std::uint32_t worker_id) {
+  const std::uint16_t port = worker_id < ports.size() ? ports[worker_id] : 0;
+  return fmt::format("tcp://{}:{}", host, port);
+}
+
+std::string describe(const TensorMeta& meta) {
+  return fmt::format("{} [{}] of {}", to_string(meta.format), fmt::join(meta.shape, ", "),
+                     to_string(meta.dtype));
+}
+
+Status check_req_id(const std::string& req_id, const Options& options) {
+  const std::size_t limit = to_limits(options).max_string_bytes;
+  if (req_id.empty() || req_id.size() > limit) {
+    return invalid(fmt::format("a req_id has 1 to {} bytes, this one {}", limit, req_id.size()));
+  }
+  return absl::OkStatus();
+}
+
+Status check_object(std::size_t index, const MemoryObj& object, bool is_last,
+                    const CacheLayout& layout, const Options& options, const void* pool) {
+  if (!object) {
+    return invalid(fmt::format("memory object {} is empty", index));
+  }
+  if (object.pool() != pool) {
+    return invalid(fmt::format(
+        "memory object {} is not of this backend's buffer; take it from allocate()", index));
+  }
+  const TensorMeta& meta = object.meta();
+  if (meta == layout.full_chunk) {
+    return absl::OkStatus();
+  }
+  const auto tokens = meta.tokens();
+  const bool fits = is_last && tokens.ok() && *tokens >= 1 &&
+                    *tokens <= static_cast<std::int64_t>(options.chunk_size);
+  const auto partial =
+      fits ? layout.full_chunk.with_tokens(*tokens) : StatusOr<TensorMeta>(tokens.status());
+  if (!fits || !partial.ok() || meta != *partial) {
+    return invalid(fmt::format("memory object {} is {}; a chunk here is {}{}", index,
+                               describe(meta), describe(layout.full_chunk),
+                               is_last ? ", or has fewer tokens as the last one" : ""));
+  }
+  if (!options.save_unfull_chunk) {
+    return invalid(fmt::format(
+        "memory object {} is a partial chunk of {} tokens, and save_unfull_chunk is false", index,
+        *tokens));
+  }
+  return absl::OkStatus();
+}
+
+Status check_prefill_length(std::uint64_t chunks, const Options& options) {
+  if (options.pd_max_prefill_len > 0 && chunks > 0 &&
+      (chunks - 1) * options.chunk_size >= options.pd_max_prefill_len) {
+    return invalid(fmt::format("{} chunks of {} tokens are more than pd_max_prefill_len ({})",
+                               chunks, options.chunk_size, options.pd_max_prefill_len));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Status check_layout(const CacheLayout& layout, const Options& options) {
+  if (Status fine = layout.full_chunk.validate_for_put(); !fine.ok()) {
+    return fine;
+  }
+  const auto tokens = layout.full_chunk.tokens();
+  if (*tokens != static_cast<std::int64_t>(options.chunk_size)) {
+    return invalid(fmt::format("the layout's full chunk has {} tokens, chunk_size is {}", *tokens,
+                               options.chunk_size));
+  }
+  if (layout.world_size == 0 || layout.worker_id >= layout.world_size) {
+    return invalid(fmt::format("worker_id {} is not below world_size {}", layout.worker_id,
+                               layout.world_size));
+  }
+  for (const std::string* text :
+       {&layout.model_name, &layout.model_fingerprint, &layout.hash_scheme}) {
+    if (text->empty() || text->size() > to_limits(options).max_string_bytes) {
+      return invalid(std::string(
+          "the layout needs model_name, model_fingerprint and hash_scheme, 1 to 1024 bytes each"));
+    }
+  }
+  const std::size_t ports = std::min(options.pd_peer_init_port.size(),
+                                     options.pd_peer_alloc_port.size());
+  if (options.pd_role == Role::kReceiver && ports > 0 && layout.worker_id >= ports) {
+    return invalid(fmt::format(
+        "pd_peer_init_port and pd_peer_alloc_port have entries for {} ranks, this is rank {}",
+        ports, layout.worker_id));
+  }
+  return absl::OkStatus();
+}
+
+wire::LayoutInfo to_layout_info(const CacheLayout& layout, const Options& options) {
+  return {layout.model_name,         layout.model_fingerprint, layout.hash_scheme,
+          layout.world_size,         layout.worker_id,         options.chunk_size,
+          layout.full_chunk.format,  layout.full_chunk.shape,  layout.full_chunk.dtype};
+}
+
+wire::Limits to_limits(const Options& options) {
+  wire::Limits limits;
+  limits.max_message_bytes = options.pd_max_message_bytes;
+  limits.max_keys = options.pd_max_keys;
+  return limits;
+}
+
+StatusOr<BufferShape> buffer_shape(const CacheLayout& layout, const Options& options) {
+  const auto bytes = layout.full_chunk.bytes();
+  if (!bytes.ok()) {
+    return bytes.status();
+  }
+  const std::size_t page =
+      checked_round_up(*bytes, RegisteredBuffer::kPageAlignment).value_or(*bytes);
+  const std::size_t pages = options.pd_buffer_size / page;
+  if (pages == 0 || pages > std::numeric_limits<std::uint32_t>::max()) {
+    return invalid(fmt::format(
+        "pd_buffer_size {} holds {} pages of {} bytes (one chunk); allowed are 1 to 2^32 - 1",
+        options.pd_buffer_size, pages, page));
+  }
+  return BufferShape{page, static_cast<std::uint32_t>(pages)};
+}
+
+receiver::Config receiver_config(const CacheLayout& layout, const Options& options) {
+  receiver::Config config;
+  config.init_endpoint =
+      endpoint(options.pd_peer_host, options.pd_peer_init_port, layout.worker_id);
+  config.alloc_endpoint =
+      endpoint(options.pd_peer_host, options.pd_peer_alloc_port, layout.worker_id);
+  config.layout = to_layout_info(layout, options);
+  config.limits = to_limits(options);
+  config.integrity = options.pd_integrity;
+  config.poison_pages = options.pd_poison_pages;
+  config.max_open_requests = options.pd_max_open_requests;
+  config.max_admission_wait = options.pd_admission_timeout_ms;
+  return config;
+}
+
+sender::Config sender_config(const CacheLayout& layout, const Options& options,
+                             const Epoch& epoch) {
+  sender::Config config;
+  config.epoch = epoch;
+  config.layout = to_layout_info(layout, options);
+  config.limits = to_limits(options);
+  if (!options.pd_proxy_host.empty() && !options.pd_skip_proxy_notification) {
+    config.proxy_endpoint =
+        fmt::format("tcp://{}:{}", options.pd_proxy_host, options.pd_proxy_port);
+  }
+  config.handshake_timeout = options.pd_handshake_timeout_ms;
+  config.admission_timeout = options.pd_admission_timeout_ms;
+  config.put_timeout = options.pd_put_timeout_ms;
+  config.drain_timeout = options.pd_drain_timeout_ms;
+  config.request_idle_timeout = options.pd_request_idle_timeout_ms;
+  return config;
+}
+
+StatusOr<sender::Address> to_address(const TransferSpec& spec, std::uint32_t worker_id) {
+  if (spec.receiver_host.empty()) {
+    return invalid("receiver_host is empty");
+  }
+  if (worker_id >= spec.receiver_init_port.size() || worker_id >= spec.receiver_alloc_port.size()) {
+    return invalid(fmt::format(
+        "request {} names {} init and {} alloc ports of the receiver; rank {} needs its own",
+        spec.req_id, spec.receiver_init_port.size(), spec.receiver_alloc_port.size(), worker_id));
+  }
+  return sender::Address{endpoint(spec.receiver_host, spec.receiver_init_port, worker_id),
+                         endpoint(spec.receiver_host, spec.receiver_alloc_port, worker_id)};
+}
+
+StatusOr<std::vector<std::string>> to_strings(std::span<const CacheEngineKey> keys,
+                                              const CacheLayout& layout) {
+  std::vector<std::string> texts;
+  absl::flat_hash_set<std::string> seen;
+  texts.reserve(keys.size());
+  for (const CacheEngineKey& key : keys) {
+    std::string text = key.to_string();
+    if (Status fine = CacheEngineKey::validate(text); !fine.ok()) {
+      return fine;
+    }
+    if (key.model_name != layout.model_name || key.world_size != layout.world_size ||
+        key.worker_id != layout.worker_id || key.dtype != layout.full_chunk.dtype) {
+      return invalid(fmt::format("key {} is not of this worker's cache ({}@{}@{}, {})", text,
+                                 layout.model_name, layout.world_size, layout.worker_id,
+                                 to_string(layout.full_chunk.dtype)));
+    }
+    if (!seen.insert(text).second) {
+      return invalid(fmt::format("key {} stands twice", text));
+    }
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
+                                      std::span<const MemoryObj> objects,
+                                      const TransferSpec& spec, const CacheLayout& layout,
+                                      const Options& options, const void* pool) {
+  if (Status fine = check_req_id(spec.req_id, options); !fine.ok()) {
+    return fine;
+  }
+  if (keys.empty() || keys.size() != objects.size()) {
+    return invalid(fmt::format("a put needs as many memory objects as keys, at least one; request "
+                               "{} has {} keys and {} objects",
+                               spec.req_id, keys.size(), objects.size()));
+  }
+  if (keys.size() > options.pd_max_keys) {
+    return invalid(fmt::format("{} keys in one put; pd_max_keys is {}", keys.size(),
+                               options.pd_max_keys));
+  }
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (Status fine =
+            check_object(i, objects[i], i + 1 == objects.size(), layout, options, pool);
+        !fine.ok()) {
+      return fine;
+    }
+  }
+  if (Status fine = check_prefill_length(spec.total_chunks, options); !fine.ok()) {
+    return fine;
+  }
+  auto texts = to_strings(keys, layout);
+  if (!texts.ok()) {
+    return texts.status();
+  }
+  sender::PutSpec put;
+  put.req_id = spec.req_id;
+  put.attempt = spec.attempt;
+  put.keys = *std::move(texts);
+  put.objects.assign(objects.begin(), objects.end());
+  put.last_chunk_toks = static_cast<std::uint32_t>(*objects.back().meta().tokens());
+  put.is_last = spec.is_last_prefill;
+  put.total_chunks = spec.total_chunks;
+  put.timeout = spec.timeout.value_or(options.pd_put_timeout_ms);
+  return put;
+}
+
+StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayout& layout,
+                                        const Options& options) {
+  if (Status fine = check_req_id(spec.to.req_id, options); !fine.ok()) {
+    return fine;
+  }
+  const std::uint64_t chunks = spec.keys.empty() ? spec.to.total_chunks : spec.keys.size();
+  if (chunks == 0 || chunks > options.pd_max_keys) {
+    return invalid(fmt::format(
+        "request {} is to be opened for {} chunks; allowed are 1 to {} (pd_max_keys)",
+        spec.to.req_id, chunks, options.pd_max_keys));
+  }
+  if (Status fine = check_prefill_length(chunks, options); !fine.ok()) {
+    return fine;
+  }
+  auto address = to_address(spec.to, layout.worker_id);
+  if (!address.ok()) {
+    return address.status();
+  }
+  auto texts = to_strings(spec.keys, layout);
+  if (!texts.ok()) {
+    return texts.status();
+  }
+  sender::OpenSpec open;
+  open.receiver = *std::move(address);
+  open.key = {spec.to.req_id, spec.to.attempt};
+  open.keys = *std::move(texts);
+  open.total_chunks = spec.to.total_chunks;
+  open.timeout = spec.timeout.value_or(options.pd_admission_timeout_ms);
+  return open;
+}
+
+}  // namespace baton

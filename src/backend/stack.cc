@@ -1,0 +1,154 @@
+#include "src/backend/stack.h"
+
+#include <future>
+#include <utility>
+
+#include "src/backend/settings.h"
+#include "src/base/log.h"
+#include "src/control/zmq/zmq_network.h"
+#include "src/transport/shm/shm_transport.h"
+#include "src/transport/tcp/tcp_transport.h"
+
+namespace baton {
+namespace {
+
+/// With busy_poll the loop spins this long before it sleeps: longer than a round trip on one host,
+/// short enough that an idle process is soon asleep again.
+constexpr Duration kBusyPollSpin = std::chrono::microseconds(200);
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Stack>> Stack::create(const Options& options, const CacheLayout& layout,
+                                               FaultInjection faults) {
+  std::unique_ptr<Stack> stack(new Stack(options));
+  const auto shape = buffer_shape(layout, options);
+  if (!shape.ok()) {
+    return shape.status();
+  }
+  auto buffer = RegisteredBuffer::create(shape->page_bytes, shape->page_count);
+  if (!buffer.ok()) {
+    return buffer.status();
+  }
+  stack->buffer_ = *std::move(buffer);
+  auto loop = EventLoop::create("baton", options.busy_poll ? kBusyPollSpin : Duration::zero());
+  if (!loop.ok()) {
+    return loop.status();
+  }
+  stack->loop_ = *std::move(loop);
+  stack->loop_ref_ = std::make_shared<LoopRef>(*stack->loop_);
+  stack->loop_->start();
+  Status built;
+  stack->loop_->run_sync([&] { built = stack->build_on_loop(layout, std::move(faults)); });
+  if (!built.ok()) {
+    return built;
+  }
+  return stack;
+}
+
+Status Stack::build_transports_on_loop() {
+  if (options_.pd_transport != TransportChoice::kTcp) {
+    transports_.push_back(std::make_unique<transport::ShmTransport>(*loop_, epoch_));
+  }
+  if (options_.pd_transport != TransportChoice::kShm) {
+    transport::TcpOptions tcp;
+    tcp.host = options_.pd_peer_host;
+    tcp.port = options_.pd_peer_data_port.empty() ? std::uint16_t{0}
+                                                  : options_.pd_peer_data_port.front();
+    auto made = transport::TcpTransport::create(*loop_, epoch_, tcp);
+    if (!made.ok()) {
+      return made.status();
+    }
+    transports_.push_back(*std::move(made));
+  }
+  for (const auto& transport : transports_) {
+    if (Status attached = transport->attach(*buffer_); !attached.ok()) {
+      return attached;
+    }
+  }
+  return absl::OkStatus();
+}
+
+Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
+  if (Status built = build_transports_on_loop(); !built.ok()) {
+    return built;
+  }
+  std::vector<transport::Transport*> transports;
+  for (const auto& transport : transports_) {
+    transports.push_back(transport.get());
+  }
+  control::ZmqOptions zmq;
+  zmq.max_message_bytes = options_.pd_max_message_bytes;
+  network_ = std::make_unique<control::ZmqNetwork>(*loop_, zmq);
+  if (options_.pd_role == Role::kSender) {
+    staging_ = StagingPool::create(buffer_, loop_ref_);
+    auto made = sender::Sender::create({*loop_, *network_, transports, staging_},
+                                       sender_config(layout, options_, epoch_),
+                                       std::move(faults.sender));
+    if (!made.ok()) {
+      return made.status();
+    }
+    sender_ = *std::move(made);
+    return absl::OkStatus();
+  }
+  auto made = receiver::Receiver::create(
+      {*loop_, *network_, transports, buffer_, loop_ref_, epoch_},
+      receiver_config(layout, options_), std::move(faults.receiver));
+  if (!made.ok()) {
+    return made.status();
+  }
+  receiver_ = *std::move(made);
+  log::info("receiver {} listens on {} (init) and {} (alloc)", epoch_.brief(),
+            receiver_->init_endpoint(), receiver_->alloc_endpoint());
+  return absl::OkStatus();
+}
+
+Stack::~Stack() { close(); }
+
+void Stack::close() {
+  if (loop_ == nullptr) {
+    return;
+  }
+  if (sender_ != nullptr) {
+    auto idle = std::make_shared<std::promise<void>>();
+    auto reached = idle->get_future();
+    loop_->run_sync([&] { sender_->close([idle] { idle->set_value(); }); });
+    if (reached.wait_for(options_.pd_shutdown_timeout_ms) != std::future_status::ready) {
+      log::warning("close: puts are not drained after {} ms, their connections are cut",
+                   options_.pd_shutdown_timeout_ms.count());
+      loop_->run_sync([&] {
+        for (const auto& transport : transports_) {
+          transport->close();
+        }
+      });
+      reached.wait();  // A closed transport ends every write.
+    }
+  }
+  loop_->run_sync([&] {
+    if (receiver_ != nullptr) {
+      receiver_->close();
+    }
+    for (const auto& transport : transports_) {
+      transport->close();
+    }
+    sender_.reset();
+    receiver_.reset();
+    network_.reset();
+  });
+  loop_ref_->detach();
+  loop_->stop();
+  for (const auto& transport : transports_) {
+    transport->join();
+  }
+  transports_.clear();
+  loop_.reset();
+}
+
+std::vector<std::string> Stack::transport_names() const {
+  std::vector<std::string> names;
+  for (const auto& transport : transports_) {
+    names.emplace_back(transport->name());
+  }
+  return names;
+}
+
+}  // namespace baton

@@ -1,0 +1,58 @@
+// The parts of one backend, in the order of their lives.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "baton/pd_backend.h"
+#include "src/backend/fault_injection.h"
+#include "src/base/event_loop.h"
+#include "src/base/loop_ref.h"
+#include "src/control/control.h"
+#include "src/memory/registered_buffer.h"
+#include "src/memory/staging_pool.h"
+#include "src/receiver/receiver.h"
+#include "src/sender/sender.h"
+#include "src/transport/transport.h"
+
+namespace baton {
+
+/// Built and taken down by Stack::create and Stack::close; in between, sender and receiver are
+/// used on the loop. Exactly one of them is there.
+class Stack {
+ public:
+  static StatusOr<std::unique_ptr<Stack>> create(const Options& options,
+                                                 const CacheLayout& layout,
+                                                 FaultInjection faults);
+  ~Stack();
+
+  /// From any thread but the loop's; once. Cancels, drains, runs the last callbacks, stops.
+  void close();
+
+  EventLoop& loop() { return *loop_; }
+  sender::Sender& sender() { return *sender_; }
+  receiver::Receiver& receiver() { return *receiver_; }
+  StagingPool& staging() { return *staging_; }
+  const std::shared_ptr<LoopRef>& loop_ref() const { return loop_ref_; }
+  const RegisteredBuffer& buffer() const { return *buffer_; }
+  std::vector<std::string> transport_names() const;
+
+ private:
+  explicit Stack(const Options& options) : options_(options) {}
+  Status build_on_loop(const CacheLayout& layout, FaultInjection faults);
+  Status build_transports_on_loop();
+
+  const Options options_;
+  Epoch epoch_ = Epoch::random();
+  std::unique_ptr<EventLoop> loop_;
+  std::shared_ptr<LoopRef> loop_ref_;
+  std::shared_ptr<RegisteredBuffer> buffer_;
+  std::shared_ptr<StagingPool> staging_;
+  std::vector<std::unique_ptr<transport::Transport>> transports_;
+  std::unique_ptr<control::Network> network_;
+  std::unique_ptr<sender::Sender> sender_;
+  std::unique_ptr<receiver::Receiver> receiver_;
+};
+
+}  // namespace baton

@@ -1,0 +1,80 @@
+// The progress thread: epoll, timers and a queue of tasks.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "baton/status.h"
+#include "src/base/scheduler.h"
+#include "src/base/thread_annotations.h"
+#include "src/base/unique_fd.h"
+
+namespace baton {
+
+/// One thread that runs tasks, timers and descriptor callbacks, one at a time. It sleeps in
+/// epoll_wait when there is nothing to do, after spinning for `spin` if asked to.
+///
+/// Life: create(), start() (spawns the thread), stop() (runs no further task, joins). The
+/// destructor stops. Tasks that were posted but not run are destroyed on the thread that stops.
+class EventLoop final : public Reactor {
+ public:
+  static StatusOr<std::unique_ptr<EventLoop>> create(std::string thread_name,
+                                                     Duration spin = Duration::zero());
+  ~EventLoop() override;
+
+  void start();
+  /// From any thread but the loop's own. Idempotent.
+  void stop();
+
+  /// Runs `task` on the loop and returns when it has run. From any other thread, while started.
+  void run_sync(Task task);
+
+  TimePoint now() const override { return std::chrono::steady_clock::now(); }
+  void post(Task task) override;
+  TimerId run_at(TimePoint when, Task task) override;
+  void cancel(TimerId timer) override;
+  bool on_loop() const override;
+  void watch(int fd, std::uint32_t events, Ready ready) override;
+  void rewatch(int fd, std::uint32_t events) override;
+  void unwatch(int fd) override;
+
+ private:
+  EventLoop(std::string thread_name, Duration spin, UniqueFd epoll, UniqueFd wake);
+
+  void run();
+  void run_posted();
+  void run_due_timers();
+  void poll_descriptors(int timeout_ms);
+  int wait_ms() const;
+  bool has_posted() const;
+
+  const std::string thread_name_;
+  const Duration spin_;
+  UniqueFd epoll_;
+  UniqueFd wake_;  // eventfd: written when the queue becomes non-empty
+
+  mutable Mutex mutex_;
+  std::vector<Task> posted_ ABSL_GUARDED_BY(mutex_);
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // On the loop only.
+  std::map<std::pair<TimePoint, TimerId>, Task> timers_;
+  std::unordered_map<TimerId, TimePoint> timer_times_;
+  TimerId next_timer_ = 1;
+  struct Watch {
+    Ready ready;
+  };
+  std::unordered_map<int, std::shared_ptr<Watch>> watches_;
+
+  std::atomic<std::thread::id> thread_id_;
+  std::thread thread_;
+};
+
+}  // namespace baton

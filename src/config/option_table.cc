@@ -1,0 +1,106 @@
+#include "src/config/option_table.h"
+
+#include <array>
+
+namespace baton::config {
+namespace {
+
+constexpr Range kNone{};
+constexpr Range kPort{0, UINT16_MAX};
+constexpr Range kTimeMs{1, 24ULL * 60 * 60 * 1000};
+constexpr Range kCount{1, 1U << 20U};
+constexpr Range kBufferBytes{1, 1ULL << 46U};
+constexpr Range kMessageBytes{1U << 10U, 1U << 30U};
+
+constexpr std::string_view kFinite = "every wait of Baton's ends";
+
+const std::array kTable{
+    // LMCache's keys.
+    OptionRow{"enable_pd", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kBool, "true"}, kNone,
+              "LMCache's switch; true if it is there at all", "a Baton back end does nothing else"},
+    OptionRow{"pd_role", Origin::kLmcache, &Options::pd_role, kNone,
+              "sender: prefill, puts chunks; receiver: decode, holds the pages",
+              "one process that is both is not supported yet"},
+    OptionRow{"pd_buffer_size", Origin::kLmcache, &Options::pd_buffer_size, kBufferBytes,
+              "bytes of the registered buffer: a sender's staging, a receiver's pages; "
+              "must be given"},
+    OptionRow{"pd_buffer_device", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kText, "cpu"}, kNone,
+              "where the buffer lives", "CUDA memory is not supported yet"},
+    OptionRow{"pd_peer_host", Origin::kLmcache, &Options::pd_peer_host, kNone,
+              "receiver: the address that its ports are bound to"},
+    OptionRow{"pd_peer_init_port", Origin::kLmcache, &Options::pd_peer_init_port, kPort,
+              "receiver: the handshake's port, one per rank; 0 asks for any"},
+    OptionRow{"pd_peer_alloc_port", Origin::kLmcache, &Options::pd_peer_alloc_port, kPort,
+              "receiver: the allocation port, one per rank; 0 asks for any"},
+    OptionRow{"pd_peer_query_port", Origin::kLmcache, Unused::kPorts, kPort, "accepted, not used",
+              "", "Baton has no query port"},
+    OptionRow{"pd_proxy_host", Origin::kLmcache, &Options::pd_proxy_host, kNone,
+              "sender: the proxy that is told when a request may be decoded; empty: none is"},
+    OptionRow{"pd_proxy_port", Origin::kLmcache, &Options::pd_proxy_port, kPort,
+              "sender: the proxy's port; needed with pd_proxy_host"},
+    OptionRow{"pd_skip_proxy_notification", Origin::kLmcache, &Options::pd_skip_proxy_notification,
+              kNone, "sender: never tell the proxy"},
+    OptionRow{"pd_bidirectional", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kBool, "false"},
+              kNone, "accepted if false", "transfers both ways are not supported yet",
+              "Baton's transfers go one way"},
+    OptionRow{"pd_allocation_timeout_sec", Origin::kLmcache,
+              Seconds{&Options::pd_admission_timeout_ms, "pd_admission_timeout_ms"}, kTimeMs,
+              "pd_admission_timeout_ms in seconds", kFinite},
+    OptionRow{"pd_shutdown_timeout_sec", Origin::kLmcache,
+              Seconds{&Options::pd_shutdown_timeout_ms, "pd_shutdown_timeout_ms"}, kTimeMs,
+              "pd_shutdown_timeout_ms in seconds", kFinite},
+    OptionRow{"pd_condition_poll_interval_sec", Origin::kLmcache, Unused::kNumber, kNone,
+              "accepted, not used", "", "Baton waits for events and polls nothing"},
+    OptionRow{"pd_max_prefill_len", Origin::kLmcache, &Options::pd_max_prefill_len,
+              Range{0, UINT32_MAX}, "longest prompt in tokens; 0: unchecked"},
+    OptionRow{"transfer_channel", Origin::kLmcache, Unused::kText, kNone, "accepted, not used", "",
+              "pd_transport chooses Baton's transport"},
+    OptionRow{"nixl_backends", Origin::kLmcache, Unused::kTexts, kNone, "accepted, not used", "",
+              "pd_transport chooses Baton's transport"},
+    OptionRow{"chunk_size", Origin::kLmcache, &Options::chunk_size, kCount, "tokens in a chunk"},
+    OptionRow{"save_unfull_chunk", Origin::kLmcache, &Options::save_unfull_chunk, kNone,
+              "hand over a last chunk that is not full"},
+
+    // Baton's own.
+    OptionRow{"pd_peer_data_port", Origin::kBaton, &Options::pd_peer_data_port, kPort,
+              "receiver: the tcp transport's port, one per rank; none or 0 asks for any"},
+    OptionRow{"pd_proxy_kind", Origin::kBaton, &Options::pd_proxy_kind, kNone,
+              "stock: LMCache's proxy, told of successes only; baton: told of failures too"},
+    OptionRow{"pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
+              "how bytes travel; auto: the best that both sides have"},
+    OptionRow{"pd_integrity", Origin::kBaton, &Options::pd_integrity, kNone,
+              "digests: full verifies before a commit is acknowledged, paranoid again at claim, "
+              "off is for measuring"},
+    OptionRow{"pd_poison_pages", Origin::kBaton, &Options::pd_poison_pages, kNone,
+              "receiver: fill a page with 0xDB before it is granted; for tests"},
+    OptionRow{"busy_poll", Origin::kBaton, &Options::busy_poll, kNone,
+              "spin before sleeping: lower latency for a core that is never idle"},
+    OptionRow{"pd_handshake_timeout_ms", Origin::kBaton, &Options::pd_handshake_timeout_ms, kTimeMs,
+              "how long meeting a peer may take", kFinite},
+    OptionRow{"pd_admission_timeout_ms", Origin::kBaton, &Options::pd_admission_timeout_ms, kTimeMs,
+              "how long a request may wait for pages and staging", kFinite},
+    OptionRow{"pd_put_timeout_ms", Origin::kBaton, &Options::pd_put_timeout_ms, kTimeMs,
+              "how long a put may take, waiting for admission excluded", kFinite},
+    OptionRow{"pd_drain_timeout_ms", Origin::kBaton, &Options::pd_drain_timeout_ms, kTimeMs,
+              "how long a failed put may wait for its own writes before the connection is cut",
+              kFinite},
+    OptionRow{"pd_claim_timeout_ms", Origin::kBaton, &Options::pd_claim_timeout_ms, kTimeMs,
+              "how long a claim waits for its chunks; at least pd_put_timeout_ms", kFinite},
+    OptionRow{"pd_shutdown_timeout_ms", Origin::kBaton, &Options::pd_shutdown_timeout_ms, kTimeMs,
+              "how long close() waits for what is under way", kFinite},
+    OptionRow{"pd_max_message_bytes", Origin::kBaton, &Options::pd_max_message_bytes, kMessageBytes,
+              "longest control message"},
+    OptionRow{"pd_max_keys", Origin::kBaton, &Options::pd_max_keys, kCount, "keys in one message"},
+    OptionRow{"pd_max_open_requests", Origin::kBaton, &Options::pd_max_open_requests, kCount,
+              "receiver: requests that are live or waiting"},
+    OptionRow{"pd_max_puts", Origin::kBaton, &Options::pd_max_puts, kCount,
+              "sender: puts under way"},
+};
+
+}  // namespace
+
+std::span<const OptionRow> option_table() {
+  return kTable;
+}
+
+}  // namespace baton::config

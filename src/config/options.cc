@@ -1,0 +1,109 @@
+#include "baton/options.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "src/config/option_table.h"
+#include "src/config/option_values.h"
+
+namespace baton {
+namespace {
+
+Status invalid(std::string message) {
+  return absl::InvalidArgumentError(std::move(message));
+}
+
+/// Ports of a receiver: one of each kind for every rank.
+Status check_ports(const Options& options) {
+  const auto& init = options.pd_peer_init_port;
+  const auto& alloc = options.pd_peer_alloc_port;
+  const auto& data = options.pd_peer_data_port;
+  if (init.empty()) {
+    return invalid("pd_peer_init_port is missing; a receiver needs a port per rank");
+  }
+  if (alloc.size() != init.size()) {
+    return invalid(
+        fmt::format("pd_peer_alloc_port has {} ports, but pd_peer_init_port has {}; "
+                    "a receiver needs one of each per rank",
+                    alloc.size(), init.size()));
+  }
+  if (!data.empty() && data.size() != init.size()) {
+    return invalid(
+        fmt::format("pd_peer_data_port has {} ports, but pd_peer_init_port has {}; "
+                    "none or one per rank is needed",
+                    data.size(), init.size()));
+  }
+  return absl::OkStatus();
+}
+
+/// The ports of one rank are bound on one address.
+Status check_ports_differ(const Options& options) {
+  for (std::size_t rank = 0; rank < options.pd_peer_init_port.size(); ++rank) {
+    const unsigned init = options.pd_peer_init_port[rank];
+    const unsigned alloc = options.pd_peer_alloc_port[rank];
+    const unsigned data =
+        options.pd_peer_data_port.empty() ? 0U : unsigned{options.pd_peer_data_port[rank]};
+    const bool clash =
+        (init != 0 && (init == alloc || init == data)) || (alloc != 0 && alloc == data);
+    if (clash) {
+      return invalid(
+          fmt::format("rank {} has a port twice: pd_peer_init_port {}, "
+                      "pd_peer_alloc_port {}, pd_peer_data_port {}",
+                      rank, init, alloc, data));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Status check_receiver(const Options& options) {
+  if (options.pd_peer_host.empty()) {
+    return invalid("pd_peer_host is empty; a receiver needs an address to bind its ports to");
+  }
+  if (Status status = check_ports(options); !status.ok()) {
+    return status;
+  }
+  return check_ports_differ(options);
+}
+
+Status check_sender(const Options& options) {
+  if (!options.pd_proxy_host.empty() && options.pd_proxy_port == 0) {
+    return invalid(
+        fmt::format("pd_proxy_port is 0 although pd_proxy_host is '{}'; 1 to 65535 is "
+                    "needed",
+                    options.pd_proxy_host));
+  }
+  if (options.pd_proxy_host.empty() && options.pd_proxy_port != 0) {
+    return invalid(
+        fmt::format("pd_proxy_port is {}, but pd_proxy_host is missing", options.pd_proxy_port));
+  }
+  return absl::OkStatus();
+}
+
+/// A decoder that gives up sooner than a put may last would lose chunks that still come.
+Status check_time_limits(const Options& options) {
+  if (options.pd_claim_timeout_ms < options.pd_put_timeout_ms) {
+    return invalid(
+        fmt::format("pd_claim_timeout_ms is {}; at least pd_put_timeout_ms, {}, is "
+                    "needed",
+                    options.pd_claim_timeout_ms.count(), options.pd_put_timeout_ms.count()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Status Options::validate() const {
+  for (const config::OptionRow& row : config::option_table()) {
+    if (Status status = config::check_range(row, *this); !status.ok()) {
+      return status;
+    }
+  }
+  if (Status status = check_time_limits(*this); !status.ok()) {
+    return status;
+  }
+  return pd_role == Role::kReceiver ? check_receiver(*this) : check_sender(*this);
+}
+
+}  // namespace baton

@@ -1,0 +1,43 @@
+#include "src/control/inproc/inproc_ends.h"
+
+namespace baton::control::inproc {
+
+InprocServer::InprocServer(std::shared_ptr<Hub> hub, std::string endpoint, Handler handler)
+    : hub_(std::move(hub)), state_(std::make_shared<ServerState>()) {
+  state_->endpoint = std::move(endpoint);
+  state_->handler = std::move(handler);
+  hub_->add(state_);
+}
+
+InprocClient::InprocClient(std::shared_ptr<Hub> hub, std::string endpoint, std::string identity,
+                           Handler handler)
+    : hub_(std::move(hub)), state_(std::make_shared<ClientState>()) {
+  state_->endpoint = std::move(endpoint);
+  state_->identity = std::move(identity);
+  state_->handler = std::move(handler);
+  hub_->add(state_);
+}
+
+InprocPull::InprocPull(std::shared_ptr<Hub> hub, std::string endpoint, Handler handler)
+    : hub_(std::move(hub)), state_(std::make_shared<PullState>()) {
+  state_->endpoint = std::move(endpoint);
+  state_->handler = std::move(handler);
+  hub_->add(state_);
+}
+
+InprocPush::InprocPush(std::shared_ptr<Hub> hub, std::string endpoint)
+    : hub_(std::move(hub)), state_(std::make_shared<PushState>()) {
+  state_->endpoint = std::move(endpoint);
+  hub_->add(state_);
+}
+
+void InprocPush::set_writable(Writable writable) {
+  state_->writable = std::move(writable);
+  hub_->scheduler().post([weak = std::weak_ptr(state_)] {
+    if (const auto push = weak.lock()) {
+      Hub::tell_writable(push);
+    }
+  });
+}
+
+}  // namespace baton::control::inproc

@@ -1,0 +1,106 @@
+#include "src/control/zmq/message_pump.h"
+
+#include <sys/epoll.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace baton::control::zmq_detail {
+
+MessagePump::MessagePump(Reactor& reactor, Socket socket, OnMessage on_message,
+                         OnWritable on_writable)
+    : reactor_(reactor),
+      socket_(std::move(socket)),
+      fd_(socket_.fd()),
+      on_message_(std::move(on_message)),
+      on_writable_(std::move(on_writable)) {}
+
+std::shared_ptr<MessagePump> MessagePump::start(Reactor& reactor, Socket socket,
+                                                OnMessage on_message, OnWritable on_writable) {
+  std::shared_ptr<MessagePump> pump(
+      new MessagePump(reactor, std::move(socket), std::move(on_message), std::move(on_writable)));
+  reactor.watch(pump->fd_, EPOLLIN, [weak = std::weak_ptr(pump)](std::uint32_t) {
+    if (const auto self = weak.lock()) {
+      self->take_turn();
+    }
+  });
+  // Binding or connecting may have taken the descriptor's first edge.
+  pump->schedule_turn();
+  return pump;
+}
+
+void MessagePump::stop() {
+  if (!stopped_) {
+    stopped_ = true;
+    reactor_.unwatch(fd_);
+    socket_.close();
+  }
+}
+
+int MessagePump::send(std::initializer_list<std::string_view> frames) {
+  const int error = socket_.send(frames);
+  send_blocked_ = send_blocked_ || error == EAGAIN;
+  const Socket::Events events = socket_.events();
+  if (events.readable || (send_blocked_ && events.writable)) {
+    schedule_turn();
+  }
+  return error;
+}
+
+void MessagePump::schedule_turn() {
+  if (std::exchange(turn_scheduled_, true)) {
+    return;
+  }
+  reactor_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->turn_scheduled_ = false;
+      self->take_turn();
+    }
+  });
+}
+
+void MessagePump::take_turn() {
+  if (stopped_) {
+    return;
+  }
+  if (socket_.events().readable) {
+    read_messages();
+  }
+  if (stopped_ || !send_blocked_) {
+    return;
+  }
+  const Socket::Events events = socket_.events();
+  if (events.readable) {
+    schedule_turn();
+  }
+  if (events.writable) {
+    send_blocked_ = false;
+    if (on_writable_) {
+      on_writable_();
+    }
+  }
+}
+
+// Ends when the socket says that it has nothing, which renews the edge, or with another turn.
+void MessagePump::read_messages() {
+  for (int i = 0; i < kFramesPerTurn; ++i) {
+    std::string frame;
+    const Socket::Read read = socket_.receive_frame(frame);
+    if (read == Socket::Read::kNothing) {
+      return;
+    }
+    if (frames_.size() < kMaxFrames) {
+      frames_.push_back(std::move(frame));
+    }
+    if (read == Socket::Read::kLastFrame) {
+      const auto message = std::exchange(frames_, {});
+      on_message_(message);
+      if (stopped_) {
+        return;
+      }
+    }
+  }
+  schedule_turn();
+}
+
+}  // namespace baton::control::zmq_detail

@@ -1,0 +1,79 @@
+// Control messages over ZeroMQ, as LMCache's processes speak it.
+//
+//   Server  ROUTER, mandatory routes. Reads [identity, "", payload]; answers REQ and DEALER peers.
+//   Client  DEALER with an empty delimiter: to a REP or ROUTER it looks like a REQ, but without
+//           REQ's lock-step. Reconnects by itself; what is queued then reaches the server's next
+//           incarnation, so messages carry epochs.
+//   Push    PUSH whose socket makes one connection in its life (see zmq_push.h).
+//   Pull    PULL.
+//
+// A server ignores a second client with an identity that is taken: its messages go nowhere and
+// fill its queue, without an error on either side. That includes a client that reconnects before
+// the server has noticed the loss; who gets no answer in time makes a client with a new identity.
+//
+// Every socket is non-blocking, with bounded queues, a finite linger, a largest message, and
+// heartbeats. What is malformed is dropped and counted. ZeroMQ doesn't bound how many frames a
+// peer puts in one message, only their size, so an unfriendly peer can still cost memory: open the
+// ports to friends only.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "src/base/scheduler.h"
+#include "src/control/control.h"
+
+namespace baton::control {
+
+/// Ranges are checked when a socket is opened. Keys for CURVE will find their place here; until
+/// then whoever can connect is heard.
+struct ZmqOptions {
+  /// Messages queued per peer and direction, on each side; at least 1. With max_message_bytes it
+  /// bounds the memory that one peer can take.
+  int hwm = 1000;
+  /// A peer that sends a larger frame is disconnected. At least 1.
+  std::size_t max_message_bytes = 8U << 20U;
+  /// How long what is unsent may outlive its socket; also bounds the network's destructor.
+  std::chrono::milliseconds linger_ms{500};
+  /// Silence after which ZeroMQ asks for a sign of life; 0 switches heartbeats off.
+  std::chrono::milliseconds heartbeat_ms{2'000};
+  /// Silence after that question which ends the connection.
+  std::chrono::milliseconds heartbeat_timeout_ms{6'000};
+  /// Pause before a lost or refused connection is tried again.
+  std::chrono::milliseconds reconnect_ms{100};
+  /// How long one attempt to connect may take, ZeroMQ's own handshake included.
+  std::chrono::milliseconds connect_timeout_ms{5'000};
+};
+
+struct ZmqCounters {
+  std::uint64_t malformed_messages = 0;  ///< wrong number of frames, or no delimiter
+};
+
+struct ZmqEnvironment;
+
+/// Owns the ZeroMQ context and its I/O thread. On the loop, destructor included; or after the loop
+/// has stopped. The destructor waits for lingering messages: at most linger_ms.
+class ZmqNetwork final : public Network {
+ public:
+  explicit ZmqNetwork(Reactor& reactor, ZmqOptions options = {});
+  ~ZmqNetwork() override;
+
+  StatusOr<std::unique_ptr<Server>> bind_server(const std::string& endpoint,
+                                                Server::Handler handler) override;
+  StatusOr<std::unique_ptr<Client>> connect_client(const std::string& endpoint,
+                                                   const std::string& identity,
+                                                   Client::Handler handler) override;
+  StatusOr<std::unique_ptr<Push>> connect_push(const std::string& endpoint) override;
+  StatusOr<std::unique_ptr<Pull>> bind_pull(const std::string& endpoint,
+                                            Pull::Handler handler) override;
+
+  const ZmqCounters& counters() const;
+
+ private:
+  const std::unique_ptr<ZmqEnvironment> environment_;
+};
+
+}  // namespace baton::control

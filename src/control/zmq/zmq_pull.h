@@ -1,0 +1,28 @@
+// The PULL end. See zmq_network.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "src/control/control.h"
+#include "src/control/zmq/environment.h"
+#include "src/control/zmq/message_pump.h"
+
+namespace baton::control {
+
+class ZmqPull final : public Pull {
+ public:
+  static StatusOr<std::unique_ptr<Pull>> bind(ZmqEnvironment& environment,
+                                              const std::string& endpoint, Handler handler);
+  ~ZmqPull() override { pump_->stop(); }
+
+  std::string endpoint() const override { return endpoint_; }
+
+ private:
+  ZmqPull(std::string endpoint, std::shared_ptr<zmq_detail::MessagePump> pump);
+
+  const std::string endpoint_;
+  const std::shared_ptr<zmq_detail::MessagePump> pump_;
+};
+
+}  // namespace baton::control

@@ -1,0 +1,87 @@
+#include "src/receiver/admission.h"
+
+#include <fmt/format.h>
+
+namespace baton::receiver {
+namespace {
+
+std::uint32_t chunks_of(const Request& request) {
+  return request.keys.empty() ? request.total_chunks
+                              : static_cast<std::uint32_t>(request.keys.size());
+}
+
+}  // namespace
+
+Status Admission::check_possible(const Request& request) const {
+  const std::uint32_t total = pool_.counts().total;
+  if (chunks_of(request) <= total) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      fmt::format("request {} needs {} pages, the receiver has {} in all: it can never fit; "
+                  "enlarge the receiver's pd_buffer_size or limit prompts by pd_max_prefill_len",
+                  request.id.req_id, chunks_of(request), total));
+}
+
+bool Admission::fits(const Request& request) const {
+  if (request.keys.empty()) {
+    return request.total_chunks <= pool_.available();
+  }
+  std::uint32_t needed = 0;
+  for (const std::string& key : request.keys) {
+    const Chunk* chunk = pool_.find(key);
+    const bool in_use =
+        chunk != nullptr && chunk->state == Chunk::State::kCommitted && chunk->holds > 0;
+    // An absent chunk takes a page; one in flight keeps a spare for the case that its writer fails;
+    // a retained one stops being evictable.
+    needed += in_use ? 0 : 1;
+  }
+  return needed <= pool_.available();
+}
+
+void Admission::admit(Request& request) {
+  request.state = Request::State::kOpen;
+  if (request.keys.empty()) {
+    pool_.reserve(request.total_chunks);
+    request.reserved = request.total_chunks;
+    return;
+  }
+  for (const std::string& key : request.keys) {
+    Chunk* chunk = pool_.find(key);
+    if (chunk != nullptr && chunk->state == Chunk::State::kCommitted) {
+      pool_.hold(*chunk);
+      request.held.insert(chunk);
+    } else {
+      ++request.reserved;
+    }
+  }
+  pool_.reserve(request.reserved);
+}
+
+bool Admission::try_admit(Request& request) {
+  if (!queue_.empty() || !fits(request)) {
+    return false;
+  }
+  admit(request);
+  return true;
+}
+
+void Admission::pump(absl::FunctionRef<void(Request&)> admitted) {
+  for (auto it = queue_.begin(); it != queue_.end();) {
+    Request& request = **it;
+    if (fits(request)) {
+      for (auto before = queue_.begin(); before != it; ++before) {
+        ++(*before)->overtaken;
+      }
+      it = queue_.erase(it);
+      admit(request);
+      admitted(request);
+    } else if (request.overtaken >= kMaxOvertaken) {
+      return;
+    } else {
+      ++it;
+    }
+  }
+}
+
+}  // namespace baton::receiver

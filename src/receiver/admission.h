@@ -1,0 +1,45 @@
+// Which request may take pages next: whole requests, first come, first served.
+#pragma once
+
+#include <absl/functional/function_ref.h>
+
+#include <cstdint>
+#include <list>
+
+#include "baton/status.h"
+#include "src/receiver/chunk_pool.h"
+#include "src/receiver/request.h"
+
+namespace baton::receiver {
+
+/// Promise P4. A request is admitted with everything that it may need, or waits holding nothing, or
+/// is refused. Smaller requests may overtake a waiting one, but each only kMaxOvertaken times:
+/// after that everybody behind it waits until it fits.
+class Admission {
+ public:
+  static constexpr std::uint32_t kMaxOvertaken = 8;
+
+  explicit Admission(ChunkPool& pool) : pool_(pool) {}
+
+  /// kResourceExhausted with the numbers if the request exceeds the whole pool.
+  Status check_possible(const Request& request) const;
+
+  /// Admits at once, or returns false: others wait already, or it doesn't fit now.
+  bool try_admit(Request& request);
+  void enqueue(Request& request) { queue_.push_back(&request); }
+  void forget(Request& request) { queue_.remove(&request); }
+
+  /// Admits whoever can be; `admitted` is called for each.
+  void pump(absl::FunctionRef<void(Request&)> admitted);
+
+  std::size_t waiting() const { return queue_.size(); }
+
+ private:
+  bool fits(const Request& request) const;
+  void admit(Request& request);
+
+  ChunkPool& pool_;
+  std::list<Request*> queue_;
+};
+
+}  // namespace baton::receiver

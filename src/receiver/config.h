@@ -1,0 +1,36 @@
+// What a receiver must be told, in its own terms.
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "baton/options.h"
+#include "src/base/scheduler.h"
+#include "src/wire/limits.h"
+#include "src/wire/messages.h"
+
+namespace baton::receiver {
+
+struct Config {
+  std::string init_endpoint;   ///< "tcp://host:port"
+  std::string alloc_endpoint;
+  wire::LayoutInfo layout;
+  wire::Limits limits;
+  Integrity integrity = Integrity::kFull;
+  bool poison_pages = false;
+  std::uint32_t max_open_requests = 4'096;
+  Duration max_admission_wait = std::chrono::minutes(1);
+};
+
+/// Deliberate damage, for tests and `baton demo --corrupt…`. Empty in production.
+struct FaultHooks {
+  /// After remote completion, before the digest is checked.
+  absl::AnyInvocable<void(std::span<std::byte> chunk)> before_verify;
+  /// After the commit.
+  absl::AnyInvocable<void(std::span<std::byte> chunk)> after_commit;
+};
+
+}  // namespace baton::receiver

@@ -1,0 +1,131 @@
+// The decoder's side: hands out pages, checks what was written, and lets it be claimed.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "baton/status.h"
+#include "src/base/lifetime.h"
+#include "src/base/loop_ref.h"
+#include "src/control/control.h"
+#include "src/memory/registered_buffer.h"
+#include "src/receiver/chunk_pool.h"
+#include "src/receiver/claims.h"
+#include "src/receiver/committer.h"
+#include "src/receiver/config.h"
+#include "src/receiver/request_table.h"
+#include "src/transport/transport.h"
+#include "src/wire/messages.h"
+
+namespace baton::receiver {
+
+/// What a Receiver stands on. All of it outlives the Receiver; the transports have the buffer
+/// attached already.
+struct Environment {
+  Scheduler& scheduler;
+  control::Network& network;
+  std::vector<transport::Transport*> transports;  ///< in order of preference
+  std::shared_ptr<RegisteredBuffer> buffer;
+  std::shared_ptr<LoopRef> loop;
+  Epoch epoch;
+};
+
+/// Wires the state machines to the control channel and the transports. All methods on the loop.
+class Receiver final : private RequestListener,
+                       private transport::WriteGuard,
+                       private transport::TransportObserver {
+ public:
+  /// Binds the init and the alloc port.
+  static StatusOr<std::unique_ptr<Receiver>> create(Environment environment, Config config,
+                                                    FaultHooks faults = {});
+  ~Receiver() override;
+
+  Claims& claims() { return claims_; }
+  bool contains(std::string_view key);
+  /// kNotFound; kFailedPrecondition while the chunk is in flight or held.
+  Status remove(std::string_view key);
+  /// Ends every live attempt of that name. False if there is none.
+  bool cancel_request(const std::string& req_id);
+  std::uint32_t evict_all_retained();
+
+  struct Stats {
+    ChunkPool::Counts pages;
+    std::uint64_t requests = 0;  ///< live, waiting ones included
+    std::uint64_t waiting = 0;
+    std::uint64_t peers = 0;
+    std::uint64_t rejected_messages = 0;
+    std::uint64_t refused_handshakes = 0;
+  };
+  Stats stats() const;
+  std::string audit() const { return pool_.audit(); }
+
+  std::string init_endpoint() const { return init_->endpoint(); }
+  std::string alloc_endpoint() const { return alloc_->endpoint(); }
+
+  /// Fails what waits and ends every request; transports are their owner's to close.
+  void close();
+
+ private:
+  struct Peer {
+    transport::Transport* transport = nullptr;
+    bool connected = false;
+    bool fencing = false;
+    TimerId connect_timer = kNoTimer;
+  };
+
+  Receiver(Environment environment, Config config, FaultHooks faults);
+  Status bind();
+
+  void on_init(const control::Route& from, std::string_view payload);
+  StatusOr<wire::Welcome> welcome(const wire::Hello& hello);
+  void on_alloc(const control::Route& from, std::string_view payload);
+  void handle(const control::Route& from, const wire::AllocRequest& message);
+  void handle(const control::Route& from, const wire::OpenRequest& message);
+  void handle(const control::Route& from, const wire::CommitRequest& message);
+  void handle(const control::Route& from, const wire::DrainNotif& message);
+  void handle(const control::Route& from, const wire::CancelNotif& message);
+  void handle(const control::Route& from, const wire::ReleaseNotif& message);
+  template <typename Other>
+  void handle(const control::Route& from, const Other& message);
+
+  /// The message is meant for this incarnation and comes from the connected peer it names.
+  Status check_parties(const control::Route& from, const wire::Parties& parties) const;
+  StatusOr<std::string> issue_ticket(const Epoch& sender, transport::Transport& transport);
+  void fence(const Epoch& sender, Peer& peer);
+  void reject(const control::Route& from, std::string_view what, const Status& why);
+  void answer(const control::Route& to, const wire::Message& message);
+  void answer_open(const control::Route& to, const std::string& req_id, std::uint64_t attempt,
+                   const Status& status);
+
+  // RequestListener
+  void on_open_decided(const Request& request, const Status& status) override;
+  void on_chunk_update(const Put& put, wire::ChunkUpdate update) override;
+  // WriteGuard
+  bool may_write(const Epoch& writer, std::uint32_t page, std::uint64_t generation,
+                 std::uint64_t offset_bytes, std::uint64_t length_bytes) const override;
+  // TransportObserver
+  void on_writer_connected(const Epoch& peer) override;
+  void on_writer_gone(const Epoch& peer, const Status& why) override;
+  void on_receiver_gone(const Epoch& peer, const Status& why) override;
+
+  Environment env_;
+  const Config config_;
+  FaultHooks faults_;
+  ChunkPool pool_;
+  RequestTable table_;
+  Committer committer_;
+  Claims claims_;
+  absl::flat_hash_map<Epoch, Peer> peers_;
+  std::unique_ptr<control::Server> init_;
+  std::unique_ptr<control::Server> alloc_;
+  std::uint64_t rejected_messages_ = 0;
+  std::uint64_t refused_handshakes_ = 0;
+  Lifetime lifetime_;
+};
+
+}  // namespace baton::receiver

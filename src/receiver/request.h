@@ -1,0 +1,72 @@
+// What the receiver knows of one request and its puts.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/base/epoch.h"
+#include "src/base/scheduler.h"
+#include "src/control/control.h"
+#include "src/receiver/chunk_pool.h"
+#include "src/wire/messages.h"
+
+namespace baton::receiver {
+
+/// One attempt of one request. A retry has another attempt and never meets its former self.
+struct RequestId {
+  Epoch sender;
+  std::string req_id;
+  std::uint64_t attempt = 0;
+
+  bool operator==(const RequestId&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H state, const RequestId& id) {
+    return H::combine(std::move(state), id.sender, id.req_id, id.attempt);
+  }
+};
+
+struct Request;
+
+/// One AllocRequest of a request. Lives until its request ends.
+struct Put {
+  struct Key {
+    Chunk* chunk = nullptr;
+    wire::KeyState state = wire::KeyState::kCommitted;
+    /// Awaiting another request's chunk: one reserved unit is kept for taking over.
+    bool has_spare = false;
+  };
+
+  std::uint64_t id = 0;
+  Request* request = nullptr;
+  std::vector<Key> keys;
+  std::uint32_t unresolved = 0;  ///< keys not committed yet
+};
+
+/// waiting → open → sealed → complete; every state → ended (erased). docs/protocol.md, "Requests
+/// at the receiver", has every transition and why.
+struct Request {
+  enum class State : std::uint8_t {
+    kWaiting,   ///< in the admission queue: holds nothing
+    kOpen,      ///< admitted: owns `reserved` units and holds
+    kSealed,    ///< its last put has been allocated
+    kComplete,  ///< sealed, and every key of every put is committed: may be claimed
+  };
+
+  RequestId id;
+  control::Route route;  ///< of its sender's alloc client
+  State state = State::kWaiting;
+  std::vector<std::string> keys;  ///< distinct, as opened; empty if only counted
+  std::uint32_t total_chunks = 0;
+  std::uint32_t reserved = 0;
+  std::uint32_t overtaken = 0;  ///< how many later ones were admitted before it
+  absl::flat_hash_set<Chunk*> held;
+  absl::flat_hash_map<std::uint64_t, std::unique_ptr<Put>> puts;
+  TimerId admission_timer = kNoTimer;
+};
+
+}  // namespace baton::receiver

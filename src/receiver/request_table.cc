@@ -1,0 +1,367 @@
+#include "src/receiver/request_table.h"
+
+#include <absl/container/flat_hash_set.h>
+#include <absl/strings/string_view.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/base/log.h"
+
+namespace baton::receiver {
+namespace {
+
+absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
+
+/// The position of a key that stands twice, or -1.
+std::int64_t find_duplicate(const std::vector<std::string>& keys) {
+  absl::flat_hash_set<absl::string_view> seen;
+  seen.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!seen.insert(to_absl(keys[i])).second) {
+      return static_cast<std::int64_t>(i);
+    }
+  }
+  return -1;
+}
+
+}  // namespace
+
+RequestTable::RequestTable(Scheduler& scheduler, ChunkPool& pool, const Config& config,
+                           RequestListener& listener, Task changed)
+    : scheduler_(scheduler),
+      pool_(pool),
+      config_(config),
+      listener_(listener),
+      changed_(std::move(changed)),
+      admission_(pool) {}
+
+// ---- opening -----------------------------------------------------------------------------------
+
+Status RequestTable::open(const wire::OpenRequest& message, const control::Route& route) {
+  auto request = std::make_unique<Request>();
+  request->id = {message.parties.sender_epoch, message.req_id, message.attempt};
+  request->route = route;
+  request->keys = message.keys;
+  request->total_chunks = message.total_chunks;
+  if (requests_.contains(request->id)) {
+    return absl::AlreadyExistsError(fmt::format("request {} (attempt {:x}) is open already",
+                                                message.req_id, message.attempt));
+  }
+  if (requests_.size() >= config_.max_open_requests) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{} requests are open, the limit (pd_max_open_requests) is {}",
+                    requests_.size(), config_.max_open_requests));
+  }
+  if (request->keys.empty() && request->total_chunks == 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("request {} names neither keys nor total_chunks", message.req_id));
+  }
+  if (const std::int64_t twice = find_duplicate(request->keys); twice >= 0) {
+    return absl::InvalidArgumentError(fmt::format(
+        "key {} stands twice in request {}", message.keys[static_cast<std::size_t>(twice)],
+        message.req_id));
+  }
+  if (Status possible = admission_.check_possible(*request); !possible.ok()) {
+    return possible;
+  }
+  Request& added = *request;
+  add_request(std::move(request));
+  if (admission_.try_admit(added)) {
+    listener_.on_open_decided(added, absl::OkStatus());
+    return absl::OkStatus();
+  }
+  admission_.enqueue(added);
+  const Duration wait = std::min<Duration>(std::chrono::milliseconds(message.timeout_ms),
+                                           config_.max_admission_wait);
+  added.admission_timer = scheduler_.run_after(
+      wait, lifetime_.guard([this, id = added.id] { time_out(id); }));
+  schedule_settle();  // It may be small enough to overtake.
+  return absl::OkStatus();
+}
+
+void RequestTable::add_request(std::unique_ptr<Request> request) {
+  by_req_id_[request->id.req_id] = request.get();
+  const RequestId id = request->id;
+  requests_.emplace(id, std::move(request));
+}
+
+void RequestTable::time_out(const RequestId& id) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end() || found->second->state != Request::State::kWaiting) {
+    return;
+  }
+  const auto counts = pool_.counts();
+  const Status why = absl::DeadlineExceededError(fmt::format(
+      "request {} was not admitted in time: of {} pages {} are free, {} retained, {} in use, {} "
+      "quarantined, {} reserved; {} requests wait",
+      id.req_id, counts.total, counts.free, counts.retained, counts.held + counts.granted,
+      counts.quarantined, counts.reserved, admission_.waiting()));
+  found->second->admission_timer = kNoTimer;
+  listener_.on_open_decided(*found->second, why);
+  end(id, why);
+}
+
+StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& message,
+                                                 const control::Route& route) {
+  auto request = std::make_unique<Request>();
+  request->id = {message.baton->parties.sender_epoch, message.async->req_id,
+                 message.baton->attempt};
+  request->route = route;
+  request->total_chunks = message.async->total_chunks;
+  if (message.async->is_last_batch || request->total_chunks == 0) {
+    // The whole request, or all that is known of it.
+    request->keys = message.keys;
+  }
+  if (requests_.size() >= config_.max_open_requests) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{} requests are open, the limit (pd_max_open_requests) is {}",
+                    requests_.size(), config_.max_open_requests));
+  }
+  if (Status possible = admission_.check_possible(*request); !possible.ok()) {
+    return possible;
+  }
+  if (!admission_.try_admit(*request)) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "request {} can't be admitted at once ({} pages available, {} requests wait); open the "
+        "request before its first put to wait for admission",
+        request->id.req_id, pool_.available(), admission_.waiting()));
+  }
+  Request* added = request.get();
+  add_request(std::move(request));
+  return added;
+}
+
+// ---- allocating --------------------------------------------------------------------------------
+
+StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& message,
+                                                     const control::Route& route) {
+  if (const std::int64_t twice = find_duplicate(message.keys); twice >= 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("key {} stands twice in one put of request {}",
+                    message.keys[static_cast<std::size_t>(twice)], message.async->req_id));
+  }
+  const RequestId id{message.baton->parties.sender_epoch, message.async->req_id,
+                     message.baton->attempt};
+  const auto found = requests_.find(id);
+  Request* request = found == requests_.end() ? nullptr : found->second.get();
+  if (request == nullptr) {
+    auto opened = open_implicitly(message, route);
+    if (!opened.ok()) {
+      return opened.status();
+    }
+    request = *opened;
+  }
+  if (Status fine = check_put(*request, message); !fine.ok()) {
+    return fine;
+  }
+  auto owned = std::make_unique<Put>();
+  Put& put = *owned;
+  put.id = message.baton->put_id;
+  put.request = request;
+  put.keys.resize(message.keys.size());
+  request->puts.emplace(put.id, std::move(owned));
+  puts_.emplace(PutId{request->id.sender, put.id}, &put);
+
+  wire::AllocResponse response;
+  response.baton.emplace();
+  response.baton->put_id = put.id;
+  for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
+    allocate_key(*request, put, i, message, response);
+  }
+  if (message.async->is_last_batch) {
+    seal(*request);
+  }
+  return response;
+}
+
+Status RequestTable::check_put(const Request& request, const wire::AllocRequest& message) const {
+  if (request.state != Request::State::kOpen) {
+    return absl::FailedPreconditionError(fmt::format(
+        "request {} takes no put now: it {}", request.id.req_id,
+        request.state == Request::State::kWaiting ? "waits for admission"
+                                                  : "has had its last put"));
+  }
+  if (puts_.contains(PutId{request.id.sender, message.baton->put_id})) {
+    return absl::AlreadyExistsError(
+        fmt::format("put id {} of request {} was used already", message.baton->put_id,
+                    request.id.req_id));
+  }
+  std::uint32_t needed = 0;
+  for (const std::string& key : message.keys) {
+    const Chunk* chunk = pool_.find(key);
+    needed += chunk != nullptr && request.held.contains(chunk) ? 0 : 1;
+  }
+  if (needed > request.reserved) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "request {} has {} reserved pages left, put {} needs {}: it was opened for fewer chunks",
+        request.id.req_id, request.reserved, message.baton->put_id, needed));
+  }
+  return absl::OkStatus();
+}
+
+void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
+                                const wire::AllocRequest& message,
+                                wire::AllocResponse& response) {
+  Put::Key& key = put.keys[index];
+  Chunk* chunk = pool_.find(message.keys[index]);
+  std::int64_t remote_index = -1;
+  std::uint64_t generation = 0;
+  if (chunk == nullptr) {
+    TensorMeta meta{message.shape, message.dtype, message.fmt};
+    if (index + 1 == put.keys.size()) {
+      meta = *meta.with_tokens(message.last_chunk_toks);  // The decoder has checked the range.
+    }
+    const std::size_t bytes = *meta.bytes();
+    chunk = &pool_.grant(message.keys[index], meta, bytes, {request.id.sender, put.id});
+    --request.reserved;
+    request.held.insert(chunk);
+    key = {chunk, wire::KeyState::kGranted, false};
+    ++put.unresolved;
+    remote_index = chunk->page;
+    generation = pool_.generation_of(chunk->page);
+  } else {
+    const bool new_hold = request.held.insert(chunk).second;
+    if (chunk->state == Chunk::State::kCommitted) {
+      if (new_hold) {
+        // The hit keeps a page in use instead of the reserved one.
+        pool_.unreserve(1);
+        --request.reserved;
+        pool_.hold(*chunk);
+      }
+      key = {chunk, wire::KeyState::kCommitted, false};
+      response.already_sent_indexes.push_back(index);
+    } else {
+      if (new_hold) {
+        pool_.hold(*chunk);
+      }
+      // Of another request: keep the unit as a spare. Of this one: if that put fails, so does this.
+      key = {chunk, wire::KeyState::kInFlight, new_hold};
+      chunk->waiters.push_back({&put, index});
+      ++put.unresolved;
+    }
+  }
+  response.remote_indexes.push_back(remote_index);
+  response.baton->states.push_back(key.state);
+  response.baton->generations.push_back(generation);
+}
+
+void RequestTable::seal(Request& request) {
+  std::uint32_t spares = 0;
+  for (const auto& [id, put] : request.puts) {
+    spares += static_cast<std::uint32_t>(
+        std::count_if(put->keys.begin(), put->keys.end(),
+                      [](const Put::Key& key) { return key.has_spare; }));
+  }
+  request.state = Request::State::kSealed;
+  pool_.unreserve(request.reserved - spares);
+  request.reserved = spares;
+  complete_if_done(request);
+  schedule_settle();
+}
+
+void RequestTable::complete_if_done(Request& request) {
+  if (request.state != Request::State::kSealed) {
+    return;
+  }
+  const bool resolved = std::all_of(request.puts.begin(), request.puts.end(), [](const auto& put) {
+    return put.second->unresolved == 0;
+  });
+  if (resolved) {
+    request.state = Request::State::kComplete;
+    log::debug("[{}] complete: {} chunks held", request.id.req_id, request.held.size());
+  }
+}
+
+// ---- committing --------------------------------------------------------------------------------
+
+StatusOr<std::vector<Chunk*>> RequestTable::find_grants(
+    const Writer& writer, std::span<const std::uint32_t> pages,
+    std::span<const std::uint64_t> generations) {
+  std::vector<Chunk*> chunks;
+  chunks.reserve(pages.size());
+  std::size_t committed = 0;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (Chunk* chunk = pool_.granted_to(writer, pages[i], generations[i]); chunk != nullptr) {
+      chunks.push_back(chunk);
+    } else if (pool_.committed_by(writer, pages[i], generations[i])) {
+      ++committed;
+    } else {
+      return absl::AbortedError(fmt::format(
+          "put {} has no grant for page {} under generation {} (any more)", writer.put_id,
+          pages[i], generations[i]));
+    }
+  }
+  if (committed > 0 && !chunks.empty()) {
+    return absl::AbortedError(fmt::format(
+        "put {} commits {} pages again together with {} new ones", writer.put_id, committed,
+        chunks.size()));
+  }
+  return chunks;
+}
+
+void RequestTable::commit(const Writer& writer, std::span<Chunk* const> chunks) {
+  absl::flat_hash_map<Put*, wire::ChunkUpdate> updates;
+  absl::flat_hash_set<Request*> touched;
+  for (Chunk* chunk : chunks) {
+    pool_.commit(*chunk);
+    for (const Chunk::Waiter& waiter : std::exchange(chunk->waiters, {})) {
+      Put::Key& key = waiter.put->keys[waiter.key_index];
+      Request& request = *waiter.put->request;
+      key.state = wire::KeyState::kCommitted;
+      --waiter.put->unresolved;
+      if (std::exchange(key.has_spare, false)) {
+        --request.reserved;
+        pool_.unreserve(1);
+      }
+      wire::ChunkUpdate& update = updates[waiter.put];
+      update.put_id = waiter.put->id;
+      update.key_indexes.push_back(waiter.key_index);
+      update.states.push_back(wire::KeyState::kCommitted);
+      update.pages.push_back(0);
+      update.generations.push_back(0);
+      touched.insert(&request);
+    }
+  }
+  if (Put* put = find_put(writer); put != nullptr) {
+    put->unresolved -= static_cast<std::uint32_t>(chunks.size());
+    touched.insert(put->request);
+  }
+  for (Request* request : touched) {
+    complete_if_done(*request);
+  }
+  for (auto& [put, update] : updates) {
+    listener_.on_chunk_update(*put, std::move(update));
+  }
+  schedule_settle();
+}
+
+// ---- finding and settling ----------------------------------------------------------------------
+
+Put* RequestTable::find_put(const Writer& writer) {
+  const auto found = puts_.find(PutId{writer.sender, writer.put_id});
+  return found == puts_.end() ? nullptr : found->second;
+}
+
+Request* RequestTable::find_by_req_id(std::string_view req_id) {
+  const auto found = by_req_id_.find(to_absl(req_id));
+  return found == by_req_id_.end() ? nullptr : found->second;
+}
+
+void RequestTable::schedule_settle() {
+  if (!std::exchange(settle_scheduled_, true)) {
+    scheduler_.post(lifetime_.guard([this] { settle(); }));
+  }
+}
+
+void RequestTable::settle() {
+  settle_scheduled_ = false;
+  admission_.pump([this](Request& admitted) {
+    scheduler_.cancel(std::exchange(admitted.admission_timer, kNoTimer));
+    listener_.on_open_decided(admitted, absl::OkStatus());
+  });
+  changed_();
+}
+
+}  // namespace baton::receiver

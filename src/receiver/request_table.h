@@ -1,0 +1,122 @@
+// Requests, their puts and their holds: the receiver's state machine.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "baton/status.h"
+#include "src/base/lifetime.h"
+#include "src/base/scheduler.h"
+#include "src/receiver/admission.h"
+#include "src/receiver/chunk_pool.h"
+#include "src/receiver/config.h"
+#include "src/receiver/request.h"
+#include "src/wire/messages.h"
+
+namespace baton::receiver {
+
+/// What a RequestTable tells. Called in the middle of its work: must not call back into it, except
+/// where it says so.
+class RequestListener {
+ public:
+  virtual ~RequestListener() = default;
+  /// A waiting request was admitted (OK), or its time ran out.
+  virtual void on_open_decided(const Request& request, const Status& status) = 0;
+  /// News for a put that awaits others' chunks.
+  virtual void on_chunk_update(const Put& put, wire::ChunkUpdate update) = 0;
+};
+
+/// All methods on the loop. After any call, settle() should be called once in a later turn (the
+/// table posts it itself): it admits who waits and tells `changed`.
+class RequestTable {
+ public:
+  RequestTable(Scheduler& scheduler, ChunkPool& pool, const Config& config,
+               RequestListener& listener, Task changed);
+
+  /// Admits, queues or refuses a request. A returned error is the answer; otherwise
+  /// on_open_decided follows, inside this call if it is admitted at once.
+  Status open(const wire::OpenRequest& message, const control::Route& route);
+
+  /// Answers an AllocRequest of a connected peer. Opens the request if it isn't: at once or not at
+  /// all, for its sender holds staging pages already.
+  StatusOr<wire::AllocResponse> allocate(const wire::AllocRequest& message,
+                                         const control::Route& route);
+
+  /// Every page is granted to `writer` under its generation: the chunks, in order. kAborted
+  /// otherwise. An empty list means: all of them were committed by this writer before.
+  StatusOr<std::vector<Chunk*>> find_grants(const Writer& writer,
+                                            std::span<const std::uint32_t> pages,
+                                            std::span<const std::uint64_t> generations);
+  void commit(const Writer& writer, std::span<Chunk* const> chunks);
+
+  /// The writer can't touch these pages any more. Ends its request if they were granted still.
+  void drain(const Writer& writer, std::span<const std::uint32_t> pages,
+             std::span<const std::uint64_t> generations);
+
+  /// Ends a request: its holds and its reservation go, its granted pages are quarantined. Nothing
+  /// happens for an unknown one.
+  void end(const RequestId& id, const Status& why);
+  /// Its sender will send nothing (more) of it: ends it without blame, unless it is complete and
+  /// may be claimed.
+  void release(const RequestId& id);
+  /// Ends every request of `sender` that is not complete.
+  void end_unfinished(const Epoch& sender, const Status& why);
+  /// Pages of a fenced process become free.
+  void release_fenced(const Epoch& sender);
+
+  /// The newest request of that name; nullptr if there is none.
+  Request* find_by_req_id(std::string_view req_id);
+  std::size_t size() const { return requests_.size(); }
+  std::size_t waiting() const { return admission_.waiting(); }
+
+  /// How the last requests ended that did not complete (bounded memory): for claims that come late.
+  const Status* ended_with(std::string_view req_id) const;
+
+  ChunkPool& pool() { return pool_; }
+  /// Something happened that may let others proceed: settle soon.
+  void schedule_settle();
+
+ private:
+  StatusOr<Request*> open_implicitly(const wire::AllocRequest& message,
+                                     const control::Route& route);
+  Status check_put(const Request& request, const wire::AllocRequest& message) const;
+  void add_request(std::unique_ptr<Request> request);
+  void allocate_key(Request& request, Put& put, std::uint32_t index,
+                    const wire::AllocRequest& message, wire::AllocResponse& response);
+  void seal(Request& request);
+  void complete_if_done(Request& request);
+  void settle();
+  /// A granted chunk whose request ends: its page goes to quarantine, and the first who awaits it
+  /// takes over with a page of its own.
+  void hand_over(Chunk& chunk);
+  void drop_waits(Request& request);
+  Put* find_put(const Writer& writer);
+  void release_holds(Request& request);
+  void remember_end(const std::string& req_id, const Status& why);
+  void time_out(const RequestId& id);
+
+  Scheduler& scheduler_;
+  ChunkPool& pool_;
+  const Config& config_;
+  RequestListener& listener_;
+  Task changed_;
+  Admission admission_;
+  absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
+  absl::flat_hash_map<std::string, Request*> by_req_id_;
+  using PutId = std::pair<Epoch, std::uint64_t>;
+  absl::flat_hash_map<PutId, Put*> puts_;
+  absl::flat_hash_map<std::string, Status> ended_;
+  std::vector<std::string> ended_ring_;
+  std::size_t ended_next_ = 0;
+  bool settle_scheduled_ = false;
+  Lifetime lifetime_;
+};
+
+}  // namespace baton::receiver

@@ -1,0 +1,191 @@
+// How requests end: RequestTable's half that takes things back.
+#include <absl/strings/string_view.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "src/base/log.h"
+#include "src/receiver/request_table.h"
+
+namespace baton::receiver {
+namespace {
+
+/// Ends that are remembered for claims that come late.
+constexpr std::size_t kEndsRemembered = 1'024;
+
+absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
+
+}  // namespace
+
+void RequestTable::drain(const Writer& writer, std::span<const std::uint32_t> pages,
+                         std::span<const std::uint64_t> generations) {
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (pool_.granted_to(writer, pages[i], generations[i]) != nullptr) {
+      const Put* put = find_put(writer);  // A granted page always has its put.
+      end(RequestId(put->request->id),
+          absl::AbortedError(fmt::format("put {} gave its pages back", writer.put_id)));
+    }
+    pool_.release_quarantined(writer, pages[i], generations[i]);
+  }
+  schedule_settle();
+}
+
+void RequestTable::end(const RequestId& id, const Status& why) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) {
+    return;
+  }
+  const std::unique_ptr<Request> request = std::move(found->second);
+  requests_.erase(found);
+  if (const auto named = by_req_id_.find(id.req_id);
+      named != by_req_id_.end() && named->second == request.get()) {
+    by_req_id_.erase(named);
+  }
+  scheduler_.cancel(request->admission_timer);
+  if (request->state == Request::State::kWaiting) {
+    admission_.forget(*request);
+  }
+  release_holds(*request);
+  for (const auto& [put_id, put] : request->puts) {
+    puts_.erase(PutId{id.sender, put_id});
+  }
+  if (!why.ok()) {
+    remember_end(id.req_id, why);
+    log::info("[{}] ended: {}", id.req_id, std::string(why.message()));
+  }
+  schedule_settle();
+}
+
+void RequestTable::release(const RequestId& id) {
+  const auto found = requests_.find(id);
+  if (found != requests_.end() && found->second->state != Request::State::kComplete) {
+    end(id, absl::OkStatus());
+  }
+}
+
+void RequestTable::drop_waits(Request& request) {
+  for (const auto& [id, put] : request.puts) {
+    for (Put::Key& key : put->keys) {
+      if (key.state != wire::KeyState::kInFlight) {
+        continue;
+      }
+      std::erase_if(key.chunk->waiters,
+                    [&](const Chunk::Waiter& waiter) { return waiter.put == put.get(); });
+      if (std::exchange(key.has_spare, false) && request.held.erase(key.chunk) > 0) {
+        pool_.unhold(*key.chunk);  // Another request's chunk; it stays in flight.
+      }
+      key = {};
+    }
+  }
+}
+
+void RequestTable::release_holds(Request& request) {
+  // Its own waits first, so that no chunk is handed to a request that ends.
+  drop_waits(request);
+  pool_.unreserve(request.reserved);
+  request.reserved = 0;
+  // Then the pages that it was writing: they go to quarantine until the writer is drained or
+  // fenced, and whoever awaits them takes over.
+  for (const auto& [id, put] : request.puts) {
+    for (const Put::Key& key : put->keys) {
+      if (key.state == wire::KeyState::kGranted && key.chunk->state == Chunk::State::kInFlight &&
+          pool_.granted_to({request.id.sender, put->id}, key.chunk->page,
+                           pool_.generation_of(key.chunk->page)) == key.chunk) {
+        request.held.erase(key.chunk);
+        hand_over(*key.chunk);
+      }
+    }
+  }
+  for (Chunk* chunk : request.held) {
+    pool_.unhold(*chunk);
+  }
+  request.held.clear();
+}
+
+void RequestTable::hand_over(Chunk& chunk) {
+  const std::string key = chunk.key;
+  const TensorMeta meta = chunk.meta;
+  const std::size_t bytes = chunk.bytes;
+  for (const Chunk::Waiter& waiter : chunk.waiters) {
+    waiter.put->request->held.erase(&chunk);
+  }
+  const std::vector<Chunk::Waiter> waiters = pool_.quarantine(chunk);
+
+  const auto heir = std::find_if(waiters.begin(), waiters.end(), [](const Chunk::Waiter& waiter) {
+    return waiter.put->keys[waiter.key_index].has_spare;
+  });
+  if (heir == waiters.end()) {
+    return;  // Nobody awaits it: every request that waits for another's chunk keeps a spare.
+  }
+  Put& put = *heir->put;
+  Request& request = *put.request;
+  Chunk& fresh = pool_.grant(key, meta, bytes, {request.id.sender, put.id});
+  --request.reserved;
+  request.held.insert(&fresh);
+  put.keys[heir->key_index] = {&fresh, wire::KeyState::kGranted, false};
+  for (const Chunk::Waiter& waiter : waiters) {
+    if (waiter.put == &put && waiter.key_index == heir->key_index) {
+      continue;
+    }
+    // Several puts of one request may wait; the request holds the chunk once.
+    if (waiter.put->request->held.insert(&fresh).second) {
+      pool_.hold(fresh);
+    }
+    waiter.put->keys[waiter.key_index].chunk = &fresh;
+    fresh.waiters.push_back(waiter);
+  }
+  wire::ChunkUpdate update;
+  update.put_id = put.id;
+  update.key_indexes = {heir->key_index};
+  update.states = {wire::KeyState::kGranted};
+  update.pages = {fresh.page};
+  update.generations = {pool_.generation_of(fresh.page)};
+  log::info("[{}] takes over a chunk whose writer failed", request.id.req_id);
+  listener_.on_chunk_update(put, std::move(update));
+}
+
+void RequestTable::end_unfinished(const Epoch& sender, const Status& why) {
+  std::vector<RequestId> unfinished;
+  for (const auto& [id, request] : requests_) {
+    if (id.sender == sender && request->state != Request::State::kComplete) {
+      unfinished.push_back(id);
+    }
+  }
+  // In a fixed order, so that a run can be repeated.
+  std::sort(unfinished.begin(), unfinished.end(), [](const RequestId& a, const RequestId& b) {
+    return std::tie(a.req_id, a.attempt) < std::tie(b.req_id, b.attempt);
+  });
+  // First those that would inherit from the others: a dead sender takes nothing over.
+  for (const RequestId& id : unfinished) {
+    drop_waits(*requests_.at(id));
+  }
+  for (const RequestId& id : unfinished) {
+    end(id, why);
+  }
+}
+
+void RequestTable::release_fenced(const Epoch& sender) {
+  const std::uint32_t released = pool_.release_quarantined(sender);
+  log::info("sender {} is fenced: {} quarantined pages are free", sender.brief(), released);
+  schedule_settle();
+}
+
+void RequestTable::remember_end(const std::string& req_id, const Status& why) {
+  if (ended_ring_.size() < kEndsRemembered) {
+    ended_ring_.push_back(req_id);
+  } else {
+    ended_.erase(ended_ring_[ended_next_]);
+    ended_ring_[ended_next_] = req_id;
+    ended_next_ = (ended_next_ + 1) % kEndsRemembered;
+  }
+  ended_[req_id] = why;
+}
+
+const Status* RequestTable::ended_with(std::string_view req_id) const {
+  const auto found = ended_.find(to_absl(req_id));
+  return found == ended_.end() ? nullptr : &found->second;
+}
+
+}  // namespace baton::receiver

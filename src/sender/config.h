@@ -1,0 +1,39 @@
+// What a sender must be told, in its own terms.
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "src/base/scheduler.h"
+#include "src/wire/limits.h"
+#include "src/wire/messages.h"
+
+namespace baton::sender {
+
+/// The version of Baton's own protocol that this code speaks.
+inline constexpr std::uint32_t kProtocolVersionMin = 1;
+inline constexpr std::uint32_t kProtocolVersionMax = 1;
+
+struct Config {
+  Epoch epoch;
+  wire::LayoutInfo layout;
+  wire::Limits limits;
+  std::string proxy_endpoint;  ///< "tcp://host:port", or empty: nobody is told
+  Duration handshake_timeout = std::chrono::seconds(5);
+  Duration admission_timeout = std::chrono::minutes(1);
+  Duration put_timeout = std::chrono::seconds(30);
+  Duration drain_timeout = std::chrono::seconds(2);
+  /// An open request without a put under way is cancelled after this long.
+  Duration request_idle_timeout = std::chrono::minutes(2);
+};
+
+/// Deliberate damage, for tests and `baton demo --drop-put`. Empty in production.
+struct FaultHooks {
+  /// True: the chunk's bytes are not written, and everything else goes on as if they had been.
+  absl::AnyInvocable<bool(std::string_view key)> drop_write;
+};
+
+}  // namespace baton::sender

@@ -1,0 +1,98 @@
+// One receiver, as a sender knows it: handshake, data connection, alloc channel.
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "baton/status.h"
+#include "src/base/lifetime.h"
+#include "src/base/scheduler.h"
+#include "src/control/control.h"
+#include "src/sender/config.h"
+#include "src/transport/transport.h"
+#include "src/wire/messages.h"
+
+namespace baton::sender {
+
+/// Where a receiver listens.
+struct Address {
+  std::string init_endpoint;
+  std::string alloc_endpoint;
+  auto operator<=>(const Address&) const = default;
+};
+
+/// idle → handshaking → connecting → ready → idle. All methods on the loop.
+///
+/// Whoever needs the receiver calls ensure(); all who wait share one handshake. After a failure the
+/// link is idle again, and the next ensure() starts anew.
+class PeerLink {
+ public:
+  enum class State : std::uint8_t { kIdle, kHandshaking, kConnecting, kReady };
+  using OnMessage = absl::AnyInvocable<void(PeerLink&, const wire::Message&)>;
+  /// A link that was ready is idle again; called after the fact.
+  using OnDown = absl::AnyInvocable<void(PeerLink&, const Status& why)>;
+
+  PeerLink(Scheduler& scheduler, control::Network& network,
+           std::span<transport::Transport* const> transports, const Config& config,
+           Address address, OnMessage on_message, OnDown on_down);
+  ~PeerLink();
+  PeerLink(const PeerLink&) = delete;
+  PeerLink& operator=(const PeerLink&) = delete;
+
+  using Ready = absl::AnyInvocable<void(Status)>;
+  /// Calls `ready` once the link is ready (perhaps inside this call), or with why it isn't.
+  void ensure(Ready ready);
+
+  State state() const { return state_; }
+  const Address& address() const { return address_; }
+  /// Valid while ready.
+  const wire::Welcome& welcome() const { return welcome_; }
+  wire::Parties parties() const { return {config_.epoch, welcome_.epoch}; }
+  transport::Transport& transport() const { return *transport_; }
+
+  /// While ready; kUnavailable otherwise, or when the queue is full.
+  Status send(const wire::Message& message);
+
+  /// The receiver is gone (or must be made so): to idle, data connection closed.
+  void reset(const Status& why);
+
+ private:
+  void start_handshake();
+  void send_hello();
+  void on_init_payload(std::string_view payload);
+  void on_refusal(const wire::Refusal& refusal);
+  void on_welcome(wire::Welcome welcome);
+  void on_connected(const Status& status);
+  void on_alloc_payload(std::string_view payload);
+  void finish(const Status& status);
+  Status check_welcome(const wire::Welcome& welcome);
+
+  Scheduler& scheduler_;
+  control::Network& network_;
+  const std::vector<transport::Transport*> transports_;
+  const Config& config_;
+  const Address address_;
+  OnMessage on_message_;
+  OnDown on_down_;
+
+  State state_ = State::kIdle;
+  std::vector<Ready> waiting_;
+  TimePoint deadline_{};
+  TimerId timer_ = kNoTimer;
+  TimerId retry_timer_ = kNoTimer;
+  std::uint32_t connections_ = 0;  // makes client identities unique
+  std::unique_ptr<control::Client> init_;
+  std::unique_ptr<control::Client> alloc_;
+  wire::Welcome welcome_;
+  transport::Transport* transport_ = nullptr;
+  /// Of the current attempt: what a former one has left in queues must not run.
+  std::unique_ptr<Lifetime> attempt_;
+};
+
+}  // namespace baton::sender

@@ -1,0 +1,361 @@
+#include "src/sender/put_task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/base/log.h"
+
+namespace baton::sender {
+namespace {
+
+/// A slice is committed as a whole while the next ones are written: large enough that a commit's
+/// round trip is small beside its copying time, small enough that verifying overlaps with writing.
+constexpr std::size_t kSliceBytes = std::size_t{4} << 20U;
+constexpr std::size_t kSliceChunks = 256;
+/// Slices that are written or digested at a time.
+constexpr std::size_t kMaxBusySlices = 2;
+
+std::int64_t to_ms(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+}  // namespace
+
+PutTask::PutTask(Scheduler& scheduler, DigestQueue& digests, const Config& config,
+                 FaultHooks& faults, Owner& owner, PeerLink& link, std::uint64_t id, PutSpec spec,
+                 std::shared_ptr<detail::PutState> state)
+    : scheduler_(scheduler),
+      digests_(digests),
+      config_(config),
+      faults_(faults),
+      owner_(owner),
+      link_(link),
+      id_(id),
+      spec_(std::move(spec)),
+      handle_(std::move(state)),
+      submitted_(scheduler.now()),
+      deadline_(submitted_ + spec_.timeout) {
+  stats_.chunks_total = static_cast<std::uint32_t>(spec_.keys.size());
+}
+
+PutTask::~PutTask() {
+  scheduler_.cancel(deadline_timer_);
+  scheduler_.cancel(drain_timer_);
+}
+
+void PutTask::start() {
+  deadline_timer_ = scheduler_.run_at(deadline_, lifetime_.guard([this] {
+    deadline_timer_ = kNoTimer;
+    fail(absl::DeadlineExceededError(
+        fmt::format("put {} of request {} did not end within {} ms (pd_put_timeout_ms)", id_,
+                    spec_.req_id, to_ms(spec_.timeout))));
+  }));
+  link_.ensure(lifetime_.guard([this](const Status& status) { on_ready(status); }));
+}
+
+// ---- connecting → allocating -------------------------------------------------------------------
+
+void PutTask::on_ready(const Status& status) {
+  if (state_ != State::kConnecting) {
+    return;
+  }
+  if (!status.ok()) {
+    fail(status);
+    return;
+  }
+  if (spec_.keys.size() > link_.welcome().max_keys) {
+    fail(absl::InvalidArgumentError(
+        fmt::format("put {} has {} keys, the receiver takes {} at a time", id_,
+                    spec_.keys.size(), link_.welcome().max_keys)));
+    return;
+  }
+  parties_ = link_.parties();
+  wire::AllocRequest request;
+  request.keys = spec_.keys;
+  request.fmt = config_.layout.fmt;
+  request.shape = config_.layout.shape;
+  request.dtype = config_.layout.dtype;
+  request.last_chunk_toks = spec_.last_chunk_toks;
+  request.async = {spec_.req_id, spec_.is_last, spec_.total_chunks};
+  request.baton = {parties_, spec_.attempt, id_};
+  state_ = State::kAllocating;
+  if (Status sent = link_.send(request); !sent.ok()) {
+    fail(sent);
+  }
+}
+
+// ---- allocating → writing ----------------------------------------------------------------------
+
+void PutTask::on_response(const wire::AllocResponse& response) {
+  if (state_ != State::kAllocating) {
+    return;  // Grants that come too late are drained by the owner.
+  }
+  if (Status taken = take_response(response); !taken.ok()) {
+    fail(taken);
+    return;
+  }
+  state_ = State::kWriting;
+  pump();
+  update_state();
+}
+
+Status PutTask::take_response(const wire::AllocResponse& response) {
+  const wire::AllocResponse::Baton& said = *response.baton;
+  if (said.code != 0) {
+    return Status(static_cast<StatusCode>(said.code), said.message);
+  }
+  const std::size_t count = spec_.keys.size();
+  if (said.states.size() != count || said.generations.size() != count ||
+      response.remote_indexes.size() != count) {
+    return absl::DataLossError(
+        fmt::format("the receiver answered {} keys with {} states, {} generations and {} pages",
+                    count, said.states.size(), said.generations.size(),
+                    response.remote_indexes.size()));
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    switch (said.states[i]) {
+      case wire::KeyState::kCommitted:
+        break;
+      case wire::KeyState::kInFlight:
+        ++awaited_;
+        break;
+      case wire::KeyState::kGranted: {
+        const std::int64_t page = response.remote_indexes[i];
+        if (page < 0 || page >= link_.welcome().page_count) {
+          return absl::DataLossError(fmt::format("the receiver granted page {} of {}", page,
+                                                 link_.welcome().page_count));
+        }
+        grants_.push_back({i, static_cast<std::uint32_t>(page), said.generations[i]});
+        break;
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+void PutTask::on_update(const wire::ChunkUpdate& update) {
+  for (std::size_t i = 0; i < update.key_indexes.size(); ++i) {
+    if (update.key_indexes[i] >= spec_.keys.size() || awaited_ == 0) {
+      fail(absl::DataLossError(
+          fmt::format("the receiver sent news of key {}, which nobody awaits",
+                      update.key_indexes[i])));
+      return;
+    }
+    --awaited_;
+    if (update.states[i] == wire::KeyState::kGranted) {
+      grants_.push_back({update.key_indexes[i], update.pages[i], update.generations[i]});
+    } else if (update.states[i] == wire::KeyState::kInFlight) {
+      ++awaited_;
+    }
+  }
+  if (next_grant_ < grants_.size()) {
+    state_ = State::kWriting;  // Its writer failed: this put takes over.
+    pump();
+  }
+  update_state();
+}
+
+// ---- writing -----------------------------------------------------------------------------------
+
+std::span<const std::byte> PutTask::bytes_of(const Grant& grant) const {
+  return spec_.objects[grant.key_index].bytes();
+}
+
+void PutTask::pump() {
+  while (state_ == State::kWriting && next_grant_ < grants_.size() &&
+         slices_busy_ < kMaxBusySlices) {
+    std::vector<std::size_t> members;
+    std::size_t bytes = 0;
+    while (next_grant_ < grants_.size() && members.size() < kSliceChunks &&
+           (members.empty() || bytes + bytes_of(grants_[next_grant_]).size() <= kSliceBytes)) {
+      bytes += bytes_of(grants_[next_grant_]).size();
+      members.push_back(next_grant_++);
+    }
+    start_slice(std::move(members));
+  }
+}
+
+void PutTask::start_slice(std::vector<std::size_t> members) {
+  const auto number = static_cast<std::uint32_t>(slices_.size());
+  Slice& slice = slices_.emplace_back();
+  slice.grants = std::move(members);
+  slice.steps_left = 1;
+  ++slices_busy_;
+  ++slices_open_;
+
+  std::vector<transport::WriteOp> ops;
+  for (const std::size_t index : slice.grants) {
+    const Grant& grant = grants_[index];
+    stats_.bytes_written += bytes_of(grant).size();
+    if (faults_.drop_write && faults_.drop_write(spec_.keys[grant.key_index])) {
+      continue;
+    }
+    ops.push_back({bytes_of(grant), grant.page, grant.generation, 0});
+  }
+  link_.transport().write_batch(
+      link_.welcome().epoch, std::move(ops),
+      lifetime_.guard([this, number](const Status& status) {
+        slices_[number].write_status = status;
+        on_slice_step(number);
+      }));
+  if (!link_.welcome().digests) {
+    return;
+  }
+  slice.digests.resize(slice.grants.size());
+  slice.steps_left += slice.grants.size();
+  for (std::size_t i = 0; i < slice.grants.size(); ++i) {
+    digests_.add(bytes_of(grants_[slice.grants[i]]),
+                 lifetime_.guard([this, number, i](std::uint64_t digest) {
+                   slices_[number].digests[i] = digest;
+                   on_slice_step(number);
+                 }));
+  }
+}
+
+void PutTask::on_slice_step(std::uint32_t number) {
+  Slice& slice = slices_[number];
+  if (--slice.steps_left > 0) {
+    return;
+  }
+  --slices_busy_;
+  if (state_ == State::kDraining) {
+    finish_drain();
+    return;
+  }
+  if (!slice.write_status.ok()) {
+    fail(slice.write_status);
+    return;
+  }
+  commit_slice(number);
+  pump();
+  update_state();
+}
+
+void PutTask::commit_slice(std::uint32_t number) {
+  wire::CommitRequest request;
+  request.parties = parties_;
+  request.put_id = id_;
+  request.slice = number;
+  for (const std::size_t index : slices_[number].grants) {
+    request.pages.push_back(grants_[index].page);
+    request.generations.push_back(grants_[index].generation);
+  }
+  request.digests = std::move(slices_[number].digests);
+  if (Status sent = link_.send(request); !sent.ok()) {
+    fail(sent);
+  }
+}
+
+// ---- committing → awaiting → settled -----------------------------------------------------------
+
+void PutTask::on_response(const wire::CommitResponse& response) {
+  if (state_ != State::kWriting && state_ != State::kCommitting) {
+    return;
+  }
+  if (response.slice >= slices_.size() || slices_[response.slice].steps_left > 0) {
+    fail(absl::DataLossError(fmt::format("the receiver acknowledged slice {}, which was not sent",
+                                         response.slice)));
+    return;
+  }
+  if (response.code != 0) {
+    fail(Status(static_cast<StatusCode>(response.code),
+                fmt::format("commit refused: {}", response.message)));
+    return;
+  }
+  bool news = false;
+  for (const std::size_t index : slices_[response.slice].grants) {
+    news |= !std::exchange(grants_[index].committed, true);
+  }
+  if (news) {
+    stats_.chunks_sent += static_cast<std::uint32_t>(slices_[response.slice].grants.size());
+    --slices_open_;
+    update_state();
+  }
+}
+
+void PutTask::update_state() {
+  if (state_ != State::kWriting && state_ != State::kCommitting && state_ != State::kAwaiting) {
+    return;
+  }
+  if (next_grant_ < grants_.size() || slices_busy_ > 0) {
+    state_ = State::kWriting;
+  } else if (slices_open_ > 0) {
+    state_ = State::kCommitting;
+  } else if (awaited_ > 0) {
+    state_ = State::kAwaiting;
+  } else {
+    state_ = State::kSettled;
+    stats_.chunks_skipped = stats_.chunks_total - stats_.chunks_sent;
+    owner_.on_put_settled(*this);
+  }
+}
+
+void PutTask::complete() {
+  if (state_ == State::kSettled) {
+    end(absl::OkStatus());
+  }
+}
+
+// ---- draining → failed -------------------------------------------------------------------------
+
+void PutTask::fail(const Status& why) {
+  if (state_ == State::kDraining || state_ == State::kEnded) {
+    return;
+  }
+  state_ = State::kDraining;
+  failure_ = why;
+  scheduler_.cancel(std::exchange(deadline_timer_, kNoTimer));
+  owner_.on_put_failed(*this, why);
+  if (slices_busy_ == 0) {
+    finish_drain();
+    return;
+  }
+  drain_timer_ = scheduler_.run_after(config_.drain_timeout, lifetime_.guard([this] {
+    drain_timer_ = kNoTimer;
+    // A write can't be cancelled alone; cutting the connection ends it, and the others' too.
+    log::warning("[{}] put {} is not drained after {} ms: the connection to {} is cut",
+                 spec_.req_id, id_, to_ms(config_.drain_timeout), link_.address().init_endpoint);
+    link_.reset(absl::UnavailableError(std::string("cut to drain a put that failed")));
+  }));
+}
+
+void PutTask::finish_drain() {
+  if (slices_busy_ > 0) {
+    return;
+  }
+  wire::DrainNotif drained;
+  drained.put_id = id_;
+  for (const Grant& grant : grants_) {
+    if (!grant.committed) {
+      drained.pages.push_back(grant.page);
+      drained.generations.push_back(grant.generation);
+    }
+  }
+  if (!drained.pages.empty()) {
+    drained.parties = parties_;  // Another incarnation of the receiver refuses them.
+    static_cast<void>(link_.send(drained));  // Unsent, it is replaced by the fence.
+  }
+  end(failure_);
+}
+
+void PutTask::end(const Status& status) {
+  state_ = State::kEnded;
+  scheduler_.cancel(std::exchange(deadline_timer_, kNoTimer));
+  scheduler_.cancel(std::exchange(drain_timer_, kNoTimer));
+  stats_.duration = scheduler_.now() - submitted_;
+  spec_.objects.clear();  // The references go back before anybody is told.
+  scheduler_.post([handle = handle_, stats = stats_, status, keys = std::move(spec_.keys),
+                   on_key_done = std::move(spec_.on_key_done)]() mutable {
+    if (on_key_done) {
+      for (const std::string& key : keys) {
+        on_key_done(key, status);
+      }
+    }
+    handle->finish(status, stats);
+  });
+  owner_.on_put_ended(*this);
+}
+
+}  // namespace baton::sender

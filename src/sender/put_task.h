@@ -1,0 +1,143 @@
+// One put: the state machine from its submission to its last callback.
+#pragma once
+
+#include <absl/functional/any_invocable.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "baton/memory_obj.h"
+#include "baton/put_handle.h"
+#include "baton/status.h"
+#include "src/base/digest_queue.h"
+#include "src/base/lifetime.h"
+#include "src/base/scheduler.h"
+#include "src/sender/config.h"
+#include "src/sender/peer_link.h"
+#include "src/sender/put_state.h"
+#include "src/wire/messages.h"
+
+namespace baton::sender {
+
+/// Called once per key after the put has ended and its references are given back.
+using KeyDone = absl::AnyInvocable<void(const std::string& key, const Status& status)>;
+
+/// What a caller submits. `objects[i]` holds the chunk of `keys[i]`.
+struct PutSpec {
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  std::vector<std::string> keys;
+  std::vector<MemoryObj> objects;
+  std::uint32_t last_chunk_toks = 0;
+  bool is_last = false;
+  std::uint32_t total_chunks = 0;
+  Duration timeout{};
+  KeyDone on_key_done;
+};
+
+/// queued → connecting → allocating → writing → committing → awaiting others → settled → done;
+/// from every state before settled: → draining → failed. docs/protocol.md, "Puts at the sender",
+/// says why for each transition. All methods on the loop.
+class PutTask {
+ public:
+  enum class State : std::uint8_t {
+    kConnecting,  ///< queued, and waiting for the link
+    kAllocating,  ///< AllocRequest sent
+    kWriting,     ///< granted chunks are being written, and committed as slices land
+    kCommitting,  ///< all written, not all acknowledged
+    kAwaiting,    ///< left-out chunks are still in flight from other puts
+    kSettled,     ///< every chunk is committed; the request decides when it is done
+    kDraining,    ///< failed: waits until nothing touches the local pages
+    kEnded,
+  };
+
+  /// The owner's half.
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    /// Every chunk is committed. The owner calls complete() when the request agrees.
+    virtual void on_put_settled(PutTask& put) = 0;
+    /// The put begins to fail. Called once, before it drains.
+    virtual void on_put_failed(PutTask& put, const Status& why) = 0;
+    /// Last call: the owner may destroy the put in a later turn.
+    virtual void on_put_ended(PutTask& put) = 0;
+  };
+
+  PutTask(Scheduler& scheduler, DigestQueue& digests, const Config& config, FaultHooks& faults,
+          Owner& owner, PeerLink& link, std::uint64_t id, PutSpec spec,
+          std::shared_ptr<detail::PutState> state);
+  ~PutTask();
+
+  void start();
+  void on_response(const wire::AllocResponse& response);
+  void on_response(const wire::CommitResponse& response);
+  void on_update(const wire::ChunkUpdate& update);
+  /// Settled → done.
+  void complete();
+  /// Any state before the end → draining → failed. Idempotent.
+  void fail(const Status& why);
+
+  std::uint64_t id() const { return id_; }
+  State state() const { return state_; }
+  const PutSpec& spec() const { return spec_; }
+  PeerLink& link() const { return link_; }
+  TimePoint deadline() const { return deadline_; }
+
+ private:
+  /// A granted page of one of the keys.
+  struct Grant {
+    std::uint32_t key_index;
+    std::uint32_t page;
+    std::uint64_t generation;
+    bool committed = false;
+  };
+  /// Grants that are written in one batch and committed together.
+  struct Slice {
+    std::vector<std::size_t> grants;  // indexes into grants_
+    std::vector<std::uint64_t> digests;
+    std::size_t steps_left = 0;  // its write, and one digest a chunk
+    Status write_status;
+  };
+
+  void on_ready(const Status& status);
+  Status take_response(const wire::AllocResponse& response);
+  void pump();
+  void start_slice(std::vector<std::size_t> grants);
+  void on_slice_step(std::uint32_t number);
+  void commit_slice(std::uint32_t number);
+  void update_state();
+  void finish_drain();
+  void end(const Status& status);
+  std::span<const std::byte> bytes_of(const Grant& grant) const;
+
+  Scheduler& scheduler_;
+  DigestQueue& digests_;
+  const Config& config_;
+  FaultHooks& faults_;
+  Owner& owner_;
+  PeerLink& link_;
+  const std::uint64_t id_;
+  PutSpec spec_;
+  const std::shared_ptr<detail::PutState> handle_;
+  const TimePoint submitted_;
+  const TimePoint deadline_;
+
+  State state_ = State::kConnecting;
+  Status failure_;
+  wire::Parties parties_;  // as of the AllocRequest: grants are worth nothing to another epoch
+  TimerId deadline_timer_ = kNoTimer;
+  TimerId drain_timer_ = kNoTimer;
+  std::vector<Grant> grants_;
+  std::size_t next_grant_ = 0;     // first one that is in no slice yet
+  std::deque<Slice> slices_;       // all of them, by number
+  std::size_t slices_busy_ = 0;    // writing or being digested
+  std::size_t slices_open_ = 0;    // not acknowledged yet
+  std::size_t awaited_ = 0;        // left-out keys in flight elsewhere
+  PutStats stats_;
+  Lifetime lifetime_;
+};
+
+}  // namespace baton::sender

@@ -1,0 +1,385 @@
+#include "src/sender/sender.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "src/base/log.h"
+#include "src/wire/codec.h"
+
+namespace baton::sender {
+namespace {
+
+RequestKey key_of(const PutSpec& spec) { return {spec.req_id, spec.attempt}; }
+
+/// A put that never became a PutTask.
+void refuse(Scheduler& scheduler, PutSpec spec, std::shared_ptr<detail::PutState> state,
+            const Status& why) {
+  PutStats stats;
+  stats.chunks_total = static_cast<std::uint32_t>(spec.keys.size());
+  spec.objects.clear();
+  scheduler.post([spec = std::move(spec), state = std::move(state), stats, why]() mutable {
+    if (spec.on_key_done) {
+      for (const std::string& key : spec.keys) {
+        spec.on_key_done(key, why);
+      }
+    }
+    state->finish(why, stats);
+  });
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Sender>> Sender::create(Environment environment, Config config,
+                                                 FaultHooks faults) {
+  std::unique_ptr<Sender> sender(
+      new Sender(std::move(environment), std::move(config), std::move(faults)));
+  auto notifier = Notifier::create(sender->env_.scheduler, sender->env_.network,
+                                   sender->config_.proxy_endpoint);
+  if (!notifier.ok()) {
+    return notifier.status();
+  }
+  sender->notifier_ = *std::move(notifier);
+  for (transport::Transport* transport : sender->env_.transports) {
+    transport->set_observer(sender.get());
+  }
+  return sender;
+}
+
+Sender::Sender(Environment environment, Config config, FaultHooks faults)
+    : env_(std::move(environment)),
+      config_(std::move(config)),
+      faults_(std::move(faults)),
+      digests_(env_.scheduler) {}
+
+Sender::~Sender() = default;
+
+PeerLink& Sender::link_to(const Address& address) {
+  std::unique_ptr<PeerLink>& link = links_[address];
+  if (link == nullptr) {
+    link = std::make_unique<PeerLink>(
+        env_.scheduler, env_.network, env_.transports, config_, address,
+        [this](PeerLink& from, const wire::Message& message) { on_message(from, message); },
+        [this](PeerLink& from, const Status& why) { on_link_down(from, why); });
+  }
+  return *link;
+}
+
+// ---- puts --------------------------------------------------------------------------------------
+
+void Sender::submit(const Address& receiver, PutSpec spec,
+                    std::shared_ptr<detail::PutState> state) {
+  const RequestKey key = key_of(spec);
+  auto found = find_or_begin(receiver, spec);
+  if (!found.ok()) {
+    refuse(env_.scheduler, std::move(spec), std::move(state), found.status());
+    return;
+  }
+  Request& request = **found;
+  env_.scheduler.cancel(std::exchange(request.timer, kNoTimer));
+  if (spec.is_last) {
+    request.phase = Request::Phase::kSealed;
+  }
+  const std::uint64_t id = next_put_id_++;
+  auto put = std::make_unique<PutTask>(env_.scheduler, digests_, config_, faults_,
+                                       static_cast<PutTask::Owner&>(*this), *request.link, id, std::move(spec), std::move(state));
+  PutTask& started = *put;
+  request.puts.push_back(put.get());
+  puts_.emplace(id, std::move(put));
+  started.start();
+}
+
+StatusOr<Sender::Request*> Sender::find_or_begin(const Address& receiver, const PutSpec& spec) {
+  if (closing_) {
+    return absl::CancelledError(std::string("the backend is closed"));
+  }
+  const auto [found, begun] = requests_.try_emplace(key_of(spec));
+  Request& request = found->second;
+  if (begun) {
+    request.link = &link_to(receiver);
+    request.proxy_incarnation = notifier_->incarnation();
+    return &request;
+  }
+  if (!request.failure.ok()) {
+    return Status(request.failure.code(),
+                  fmt::format("request {} failed before: {}", spec.req_id,
+                              std::string(request.failure.message())));
+  }
+  if (request.phase != Request::Phase::kOpen) {
+    return absl::FailedPreconditionError(
+        fmt::format("request {} takes no put now: it {}", spec.req_id,
+                    request.phase < Request::Phase::kOpen ? "is not admitted yet"
+                                                          : "has had its last put"));
+  }
+  if (request.link->address() != receiver) {
+    return absl::InvalidArgumentError(
+        fmt::format("request {} goes to receiver {}, not to {}", spec.req_id,
+                    request.link->address().init_endpoint, receiver.init_endpoint));
+  }
+  return &request;
+}
+
+void Sender::on_put_settled(PutTask& put) {
+  const RequestKey key = key_of(put.spec());
+  if (!put.spec().is_last) {
+    put.complete();
+  }
+  advance(key);
+}
+
+void Sender::on_put_failed(PutTask& put, const Status& why) {
+  fail_request(key_of(put.spec()), why);
+}
+
+void Sender::on_put_ended(PutTask& put) {
+  const RequestKey key = key_of(put.spec());
+  if (const auto request = requests_.find(key); request != requests_.end()) {
+    std::erase(request->second.puts, &put);
+  }
+  // It is still on the stack.
+  env_.scheduler.post(lifetime_.guard([this, id = put.id(), key] {
+    puts_.erase(id);
+    advance(key);
+    tell_if_idle();
+  }));
+}
+
+void Sender::advance(const RequestKey& key) {
+  const auto found = requests_.find(key);
+  if (found == requests_.end()) {
+    return;
+  }
+  Request& request = found->second;
+  const bool quiet = request.puts.empty();
+  if (!request.failure.ok() || request.phase == Request::Phase::kNotifying) {
+    if (quiet) {
+      env_.scheduler.cancel(request.timer);
+      requests_.erase(found);
+    }
+    return;
+  }
+  if (request.phase == Request::Phase::kSealed) {
+    const bool settled =
+        std::all_of(request.puts.begin(), request.puts.end(), [](const PutTask* put) {
+          return put->state() == PutTask::State::kSettled;
+        });
+    if (settled) {
+      notify(key, request);
+    }
+    return;
+  }
+  if (request.phase == Request::Phase::kOpen && quiet) {
+    if (request.abandoned) {
+      release(key);
+    } else {
+      restart_idle_timer(key, request);
+    }
+  }
+}
+
+void Sender::notify(const RequestKey& key, Request& request) {
+  request.phase = Request::Phase::kNotifying;
+  // Its last put is what is left: the others completed when they settled.
+  const TimePoint deadline = request.puts.front()->deadline();
+  notifier_->notify(key.req_id, request.proxy_incarnation, deadline,
+                    lifetime_.guard([this, key](const Status& status) {
+                      on_notified(key, status);
+                    }));
+}
+
+void Sender::on_notified(const RequestKey& key, const Status& status) {
+  const auto found = requests_.find(key);
+  if (found == requests_.end() || !found->second.failure.ok()) {
+    return;
+  }
+  if (!status.ok()) {
+    fail_request(key, status);
+    return;
+  }
+  log::debug("[{}] every chunk is committed, the proxy is told", key.req_id);
+  for (PutTask* put : std::vector<PutTask*>(found->second.puts)) {
+    put->complete();
+  }
+}
+
+void Sender::restart_idle_timer(const RequestKey& key, Request& request) {
+  env_.scheduler.cancel(request.timer);
+  request.timer = env_.scheduler.run_after(
+      config_.request_idle_timeout, lifetime_.guard([this, key] {
+        fail_request(key, absl::DeadlineExceededError(fmt::format(
+                              "request {} had no put under way for {} s and its last put never "
+                              "came (pd_request_idle_timeout_ms)",
+                              key.req_id,
+                              std::chrono::duration_cast<std::chrono::seconds>(
+                                  config_.request_idle_timeout)
+                                  .count())));
+      }));
+}
+
+// ---- failing -----------------------------------------------------------------------------------
+
+void Sender::fail_request(const RequestKey& key, const Status& why) {
+  const auto found = requests_.find(key);
+  if (found == requests_.end() || !found->second.failure.ok()) {
+    return;
+  }
+  Request& request = found->second;
+  if (request.phase < Request::Phase::kOpen) {
+    fail_open(key, why);
+    return;
+  }
+  log::warning("[{}] failed: {}", key.req_id, std::string(why.message()));
+  request.failure = why;
+  env_.scheduler.cancel(std::exchange(request.timer, kNoTimer));
+  notifier_->forget(key.req_id);
+  tell_cancel(key, request, why);
+  for (PutTask* put : std::vector<PutTask*>(request.puts)) {
+    put->fail(why);
+  }
+  env_.scheduler.post(lifetime_.guard([this, key] {
+    advance(key);
+    tell_if_idle();
+  }));
+}
+
+void Sender::tell_cancel(const RequestKey& key, const Request& request, const Status& why) {
+  if (request.link->state() != PeerLink::State::kReady) {
+    return;  // The receiver sees the lost connection.
+  }
+  wire::CancelNotif cancel;
+  cancel.req_id = key.req_id;
+  cancel.baton = {request.link->parties(), key.attempt,
+                  std::string(why.message()).substr(0, config_.limits.max_string_bytes)};
+  static_cast<void>(request.link->send(cancel));
+}
+
+bool Sender::cancel(const std::string& req_id, const Status& why) {
+  std::vector<RequestKey> attempts;
+  for (auto it = requests_.lower_bound({req_id, 0});
+       it != requests_.end() && it->first.req_id == req_id; ++it) {
+    attempts.push_back(it->first);
+  }
+  for (const RequestKey& key : attempts) {
+    fail_request(key, why);
+  }
+  return !attempts.empty();
+}
+
+void Sender::close(Task idle) {
+  closing_ = true;
+  when_idle_ = std::move(idle);
+  std::vector<RequestKey> all;
+  for (const auto& [key, request] : requests_) {
+    all.push_back(key);
+  }
+  for (const RequestKey& key : all) {
+    fail_request(key, absl::CancelledError(std::string("the backend is closed")));
+  }
+  tell_if_idle();
+}
+
+void Sender::tell_if_idle() {
+  if (puts_.empty() && requests_.empty() && when_idle_) {
+    env_.scheduler.post(std::exchange(when_idle_, nullptr));
+  }
+}
+
+// ---- what the receiver says --------------------------------------------------------------------
+
+template <typename Response>
+void Sender::dispatch(PeerLink& link, std::uint64_t put_id, const Response& response) {
+  const auto found = puts_.find(put_id);
+  if (found != puts_.end() && &found->second->link() == &link) {
+    found->second->on_response(response);
+  }
+}
+
+void Sender::on_message(PeerLink& link, const wire::Message& message) {
+  if (const auto* alloc = std::get_if<wire::AllocResponse>(&message)) {
+    if (!alloc->baton.has_value()) {
+      return;  // The answer to a CancelNotif.
+    }
+    const auto put = puts_.find(alloc->baton->put_id);
+    if (put == puts_.end() || put->second->state() != PutTask::State::kAllocating) {
+      drain_late(link, *alloc);
+    } else {
+      dispatch(link, alloc->baton->put_id, *alloc);
+    }
+  } else if (const auto* commit = std::get_if<wire::CommitResponse>(&message)) {
+    dispatch(link, commit->put_id, *commit);
+  } else if (const auto* update = std::get_if<wire::ChunkUpdate>(&message)) {
+    const auto put = puts_.find(update->put_id);
+    if (put == puts_.end() || put->second->state() >= PutTask::State::kSettled) {
+      drain_late(link, *update);
+    } else {
+      put->second->on_update(*update);
+    }
+  } else if (const auto* open = std::get_if<wire::OpenResponse>(&message)) {
+    on_open_response(link, *open);
+  } else if (!std::holds_alternative<wire::DrainAck>(message)) {
+    log::limited_warning("receiver {} sent a {}, which has no business here",
+                         link.address().alloc_endpoint, wire::type_name(message));
+  }
+}
+
+void Sender::drain_late(PeerLink& link, const wire::AllocResponse& response) {
+  wire::DrainNotif drained;
+  drained.parties = link.parties();
+  drained.put_id = response.baton->put_id;
+  const auto& said = *response.baton;
+  for (std::size_t i = 0; i < said.states.size() && i < said.generations.size() &&
+                          i < response.remote_indexes.size();
+       ++i) {
+    if (said.states[i] == wire::KeyState::kGranted && response.remote_indexes[i] >= 0) {
+      drained.pages.push_back(static_cast<std::uint32_t>(response.remote_indexes[i]));
+      drained.generations.push_back(said.generations[i]);
+    }
+  }
+  if (!drained.pages.empty()) {
+    static_cast<void>(link.send(drained));
+  }
+}
+
+void Sender::drain_late(PeerLink& link, const wire::ChunkUpdate& update) {
+  wire::DrainNotif drained;
+  drained.parties = link.parties();
+  drained.put_id = update.put_id;
+  for (std::size_t i = 0; i < update.states.size(); ++i) {
+    if (update.states[i] == wire::KeyState::kGranted) {
+      drained.pages.push_back(update.pages[i]);
+      drained.generations.push_back(update.generations[i]);
+    }
+  }
+  if (!drained.pages.empty()) {
+    static_cast<void>(link.send(drained));
+  }
+}
+
+void Sender::on_link_down(PeerLink& link, const Status& why) {
+  std::vector<RequestKey> affected;
+  for (const auto& [key, request] : requests_) {
+    if (request.link == &link) {
+      affected.push_back(key);
+    }
+  }
+  for (const RequestKey& key : affected) {
+    fail_request(key, why);
+  }
+}
+
+void Sender::on_receiver_gone(const Epoch& peer, const Status& why) {
+  for (const auto& [address, link] : links_) {
+    if (link->state() == PeerLink::State::kReady && link->welcome().epoch == peer) {
+      link->reset(Status(why.code(), fmt::format("receiver {} is gone: {}", address.init_endpoint,
+                                                 std::string(why.message()))));
+      return;
+    }
+  }
+}
+
+void Sender::on_writer_connected(const Epoch& /*peer*/) {}
+void Sender::on_writer_gone(const Epoch& /*peer*/, const Status& /*why*/) {}
+
+}  // namespace baton::sender

@@ -1,0 +1,148 @@
+// The prefiller's side: opens requests, runs puts, tells the proxy.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/functional/any_invocable.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "baton/status.h"
+#include "src/base/digest_queue.h"
+#include "src/base/lifetime.h"
+#include "src/base/scheduler.h"
+#include "src/control/control.h"
+#include "src/memory/staging_pool.h"
+#include "src/sender/config.h"
+#include "src/sender/notifier.h"
+#include "src/sender/peer_link.h"
+#include "src/sender/put_task.h"
+#include "src/transport/transport.h"
+
+namespace baton::sender {
+
+/// What a Sender stands on; all of it outlives the Sender.
+struct Environment {
+  Scheduler& scheduler;
+  control::Network& network;
+  std::vector<transport::Transport*> transports;  ///< in order of preference
+  std::shared_ptr<StagingPool> staging;
+};
+
+/// An attempt of a request at one receiver.
+struct RequestKey {
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  auto operator<=>(const RequestKey&) const = default;
+};
+
+struct OpenSpec {
+  Address receiver;
+  RequestKey key;
+  std::vector<std::string> keys;   ///< all distinct keys, or empty
+  std::uint32_t total_chunks = 0;  ///< counts where keys is empty
+  Duration timeout{};
+};
+
+/// All methods on the loop; callbacks in turns of their own.
+class Sender final : private PutTask::Owner, private transport::TransportObserver {
+ public:
+  static StatusOr<std::unique_ptr<Sender>> create(Environment environment, Config config,
+                                                  FaultHooks faults = {});
+  ~Sender() override;
+
+  using Opened = absl::AnyInvocable<void(StatusOr<std::shared_ptr<StagingReservation>>)>;
+  /// Receiver's pages first, then staging, whole or not at all. `opened` exactly once.
+  void open(OpenSpec spec, Opened opened);
+  /// Gives an open request back, unless its last put was submitted.
+  void release(const RequestKey& key);
+
+  /// Starts a put. Its end is told through `state` and the spec's callback.
+  void submit(const Address& receiver, PutSpec spec, std::shared_ptr<detail::PutState> state);
+
+  /// Fails all attempts of that name. False if there is none.
+  bool cancel(const std::string& req_id, const Status& why);
+
+  /// Fails everything, and refuses what comes later. `idle` is called once, in a later turn, when
+  /// nothing is under way any more and every callback has run.
+  void close(Task idle);
+
+  struct Stats {
+    std::uint64_t requests = 0;
+    std::uint64_t puts = 0;
+    std::uint64_t links = 0;
+  };
+  Stats stats() const { return {requests_.size(), puts_.size(), links_.size()}; }
+
+ private:
+  /// connecting → admitting → staging → open → (last put) sealed → notifying → gone; from anywhere:
+  /// failed, which lasts until its puts have ended.
+  struct Request {
+    enum class Phase : std::uint8_t { kConnecting, kAdmitting, kStaging, kOpen, kSealed, kNotifying };
+    Phase phase = Phase::kOpen;
+    PeerLink* link = nullptr;
+    std::uint64_t proxy_incarnation = 0;
+    Status failure;
+    bool abandoned = false;      ///< its handle is gone: released once nothing is under way
+    std::vector<PutTask*> puts;  ///< not ended
+    OpenSpec spec;               ///< while it is being opened
+    Opened opened;
+    TimePoint open_deadline{};
+    StagingPool::WaiterId staging_waiter = 0;
+    TimerId timer = kNoTimer;  ///< of opening, or of idleness
+  };
+  using Requests = std::map<RequestKey, Request>;
+
+  Sender(Environment environment, Config config, FaultHooks faults);
+
+  PeerLink& link_to(const Address& address);
+  void on_message(PeerLink& link, const wire::Message& message);
+  void on_link_down(PeerLink& link, const Status& why);
+
+  void ask_admission(const RequestKey& key);
+  void on_open_response(PeerLink& link, const wire::OpenResponse& response);
+  void reserve_staging(const RequestKey& key);
+  void fail_open(const RequestKey& key, const Status& why);
+
+  StatusOr<Request*> find_or_begin(const Address& receiver, const PutSpec& spec);
+  void restart_idle_timer(const RequestKey& key, Request& request);
+  void fail_request(const RequestKey& key, const Status& why);
+  void tell_cancel(const RequestKey& key, const Request& request, const Status& why);
+  void advance(const RequestKey& key);
+  void tell_if_idle();
+  void notify(const RequestKey& key, Request& request);
+  void on_notified(const RequestKey& key, const Status& status);
+  /// Grants for a put that has ended: nothing was written, they go back at once.
+  static void drain_late(PeerLink& link, const wire::AllocResponse& response);
+  static void drain_late(PeerLink& link, const wire::ChunkUpdate& update);
+  template <typename Response>
+  void dispatch(PeerLink& link, std::uint64_t put_id, const Response& response);
+
+  // PutTask::Owner
+  void on_put_settled(PutTask& put) override;
+  void on_put_failed(PutTask& put, const Status& why) override;
+  void on_put_ended(PutTask& put) override;
+  // TransportObserver
+  void on_writer_connected(const Epoch& peer) override;
+  void on_writer_gone(const Epoch& peer, const Status& why) override;
+  void on_receiver_gone(const Epoch& peer, const Status& why) override;
+
+  Environment env_;
+  const Config config_;
+  FaultHooks faults_;
+  DigestQueue digests_;
+  std::unique_ptr<Notifier> notifier_;
+  std::map<Address, std::unique_ptr<PeerLink>> links_;
+  Requests requests_;
+  absl::flat_hash_map<std::uint64_t, std::unique_ptr<PutTask>> puts_;
+  std::uint64_t next_put_id_ = 1;
+  bool closing_ = false;
+  Task when_idle_;
+  Lifetime lifetime_;
+};
+
+}  // namespace baton::sender

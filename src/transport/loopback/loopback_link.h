@@ -1,0 +1,65 @@
+// One connection of the loopback transport: the batches on their way, landing piece by piece.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "src/transport/loopback/loopback_hub.h"
+#include "src/transport/transport.h"
+
+namespace baton::transport {
+
+/// Posts callbacks on behalf of one process, until that process dies.
+class LoopbackCallbacks {
+ public:
+  explicit LoopbackCallbacks(Scheduler& scheduler) : scheduler_(scheduler) {}
+  void post(Task task);
+  /// Nothing runs any more, not even what was posted before.
+  void silence() { *silenced_ = true; }
+
+ private:
+  Scheduler& scheduler_;
+  std::shared_ptr<bool> silenced_ = std::make_shared<bool>(false);
+};
+
+/// States: moving (batches queued, one turn under way) ⇄ idle (queue empty) → ended. Owned by the
+/// writer's transport; the receiver's end is an entry in its own table.
+class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
+ public:
+  LoopbackLink(LoopbackHub& hub, const PeerId& writer, const PeerId& receiver,
+               LoopbackCallbacks& callbacks)
+      : hub_(hub), writer_(writer), receiver_(receiver), callbacks_(callbacks) {}
+
+  /// A `verdict` other than OK is what `done` gets in its turn; nothing is written then.
+  void enqueue(std::vector<WriteOp> ops, Status verdict, Done done);
+
+  /// No byte lands afterwards; what is pending fails with `why`. Idempotent.
+  void end(const Status& why);
+
+ private:
+  struct Batch {
+    std::vector<WriteOp> ops;
+    Status verdict;
+    Done done;
+  };
+
+  void schedule_turn();
+  void take_turn();
+  void finish_batch();
+  /// Lands the next piece of the batch in front. False if it ended the link.
+  bool land_piece();
+
+  LoopbackHub& hub_;
+  const PeerId writer_;
+  const PeerId receiver_;
+  LoopbackCallbacks& callbacks_;
+  std::deque<Batch> batches_;
+  std::size_t op_index_ = 0;      // in the batch in front
+  std::size_t landed_bytes_ = 0;  // of that op
+  bool turn_scheduled_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace baton::transport

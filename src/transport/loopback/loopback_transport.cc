@@ -1,0 +1,301 @@
+#include "src/transport/loopback/loopback_transport.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "src/base/log.h"
+
+namespace baton::transport {
+namespace {
+
+constexpr std::string_view kTicketPrefix = "loopback-";
+
+std::string encode_ticket(std::uint64_t number) {
+  return fmt::format("loopback-{}", number);
+}
+
+StatusOr<std::uint64_t> parse_ticket(std::string_view ticket) {
+  std::uint64_t number = 0;
+  if (ticket.substr(0, kTicketPrefix.size()) == kTicketPrefix) {
+    const char* end = ticket.data() + ticket.size();
+    const auto parsed = std::from_chars(ticket.data() + kTicketPrefix.size(), end, number);
+    if (parsed.ec == std::errc() && parsed.ptr == end) {
+      return number;
+    }
+  }
+  return absl::DataLossError(fmt::format("not a loopback ticket ({} bytes)", ticket.size()));
+}
+
+Status closed_error() {
+  return absl::FailedPreconditionError(std::string("the loopback transport is closed"));
+}
+
+}  // namespace
+
+LoopbackTransport::LoopbackTransport(LoopbackHub& hub, const PeerId& self)
+    : hub_(hub), self_(self), callbacks_(hub.scheduler()) {
+  hub_.enter(self_, this);
+}
+
+LoopbackTransport::~LoopbackTransport() {
+  join();
+}
+
+Status LoopbackTransport::attach(RegisteredBuffer& buffer) {
+  if (buffer_ != nullptr) {
+    return absl::FailedPreconditionError(std::string("a buffer is attached already"));
+  }
+  buffer_ = &buffer;
+  return absl::OkStatus();
+}
+
+// ---- receiving half ------------------------------------------------------------------------
+
+StatusOr<std::string> LoopbackTransport::expect_peer(const PeerId& peer) {
+  if (closed_) {
+    return closed_error();
+  }
+  if (buffer_ == nullptr || guard_ == nullptr) {
+    return absl::FailedPreconditionError(
+        std::string("attach a buffer and set a guard before expecting peers"));
+  }
+  for (const auto& [number, fence] : fences_) {
+    if (fence.peer == peer) {
+      return absl::FailedPreconditionError(
+          fmt::format("peer {} is being revoked; wait for its fence", peer.brief()));
+    }
+  }
+  return encode_ticket(tickets_[peer] = hub_.next_ticket_number());
+}
+
+Status LoopbackTransport::admit(const PeerId& writer, std::uint64_t ticket_number) {
+  const auto ticket = tickets_.find(writer);
+  if (ticket == tickets_.end() || ticket->second != ticket_number) {
+    return absl::PermissionDeniedError(
+        fmt::format("peer {} refused the ticket of {}", self_.brief(), writer.brief()));
+  }
+  if (writers_.insert(writer).second) {
+    tell([writer](TransportObserver& observer) { observer.on_writer_connected(writer); });
+  }
+  return absl::OkStatus();
+}
+
+void LoopbackTransport::revoke(const PeerId& peer, Task fenced) {
+  if (closed_) {
+    callbacks_.post(std::move(fenced));
+    return;
+  }
+  tickets_.erase(peer);
+  lose_writer(peer, absl::OkStatus(), Tell::kNo);
+  if (LoopbackTransport* writer = hub_.find(peer)) {
+    writer->lose_receiver(
+        self_,
+        absl::UnavailableError(fmt::format("peer {} revoked the right to write", self_.brief())),
+        Tell::kYes);
+  }
+  const std::uint64_t id = next_fence_++;
+  const TimerId timer = hub_.scheduler().run_after(hub_.options().fence_delay, [this, id] {
+    Task proven = std::move(fences_.at(id).fenced);
+    fences_.erase(id);
+    proven();
+  });
+  fences_.emplace(id, Fence{timer, peer, std::move(fenced)});
+}
+
+bool LoopbackTransport::may_land(const PeerId& writer, const WriteOp& op, std::size_t from,
+                                 std::size_t bytes) const {
+  const std::size_t page_bytes = buffer_->page_bytes();
+  return op.page < buffer_->page_count() && op.local.size() <= page_bytes &&
+         op.offset_bytes <= page_bytes - op.local.size() &&
+         guard_->may_write(writer, op.page, op.generation, op.offset_bytes + from, bytes);
+}
+
+bool LoopbackTransport::land(const PeerId& writer, const WriteOp& op, std::size_t from,
+                             std::size_t bytes) {
+  if (!writers_.contains(writer)) {
+    return false;
+  }
+  if (!may_land(writer, op, from, bytes)) {
+    ++rejected_writes_;
+    const std::string what = fmt::format("a write to page {} (generation {}, offset {}, {} bytes)",
+                                         op.page, op.generation, op.offset_bytes, op.local.size());
+    log::warning("loopback: peer {} tried {} outside its grants", writer.brief(), what);
+    hub_.break_connection(writer, self_,
+                          absl::PermissionDeniedError(what + " is outside the writer's grants"));
+    return false;
+  }
+  std::memcpy(buffer_->page(op.page).data() + op.offset_bytes + from, op.local.data() + from,
+              bytes);
+  return true;
+}
+
+void LoopbackTransport::lose_writer(const PeerId& writer, const Status& why, Tell tell_it) {
+  if (writers_.erase(writer) > 0 && tell_it == Tell::kYes) {
+    tell([writer, why](TransportObserver& observer) { observer.on_writer_gone(writer, why); });
+  }
+}
+
+// ---- sending half --------------------------------------------------------------------------
+
+void LoopbackTransport::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
+                                Done done) {
+  const auto refuse = [&](Status why) {
+    callbacks_.post(
+        [done = std::move(done), why = std::move(why)]() mutable { done(std::move(why)); });
+  };
+  const auto number = parse_ticket(ticket);
+  if (closed_ || attempts_.contains(receiver) || links_.contains(receiver)) {
+    refuse(closed_ ? closed_error()
+                   : absl::FailedPreconditionError(
+                         fmt::format("already connected to peer {}", receiver.brief())));
+    return;
+  }
+  if (!number.ok()) {
+    refuse(number.status());
+    return;
+  }
+  const TimePoint answer = hub_.scheduler().now() + hub_.options().connect_delay;
+  Task next = [this, receiver] { finish_connect(receiver); };
+  if (answer > deadline) {
+    next = [this, receiver] {
+      auto attempt = attempts_.extract(receiver);
+      attempt.mapped().done(absl::DeadlineExceededError(
+          fmt::format("no answer from peer {} before the connect deadline", receiver.brief())));
+    };
+  }
+  const TimerId timer = hub_.scheduler().run_at(std::min(answer, deadline), std::move(next));
+  attempts_.emplace(receiver, Attempt{*number, timer, std::move(done)});
+}
+
+void LoopbackTransport::finish_connect(const PeerId& receiver) {
+  Attempt attempt = std::move(attempts_.extract(receiver).mapped());
+  LoopbackTransport* target = hub_.find(receiver);
+  if (target == nullptr) {
+    attempt.done(absl::UnavailableError(fmt::format("there is no peer {}", receiver.brief())));
+    return;
+  }
+  Status admitted = target->admit(self_, attempt.ticket_number);
+  if (admitted.ok()) {
+    links_[receiver] = std::make_shared<LoopbackLink>(hub_, self_, receiver, callbacks_);
+  }
+  attempt.done(std::move(admitted));
+}
+
+Status LoopbackTransport::check(const std::vector<WriteOp>& ops) const {
+  for (const WriteOp& op : ops) {
+    if (buffer_ == nullptr || !buffer_->contains(op.local)) {
+      return absl::InvalidArgumentError(
+          fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
+                      op.local.size(), op.page));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void LoopbackTransport::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
+  std::erase_if(ops, [](const WriteOp& op) { return op.local.empty(); });
+  const auto link = links_.find(receiver);
+  if (link == links_.end()) {
+    Status why =
+        closed_ ? closed_error()
+                : absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief()));
+    callbacks_.post(
+        [done = std::move(done), why = std::move(why)]() mutable { done(std::move(why)); });
+    return;
+  }
+  Status verdict = check(ops);
+  link->second->enqueue(std::move(ops), std::move(verdict), std::move(done));
+}
+
+void LoopbackTransport::disconnect(const PeerId& receiver) {
+  const Status why = absl::CancelledError(fmt::format("disconnected from {}", receiver.brief()));
+  if (auto attempt = attempts_.extract(receiver)) {
+    hub_.scheduler().cancel(attempt.mapped().timer);
+    callbacks_.post(
+        [done = std::move(attempt.mapped().done), why]() mutable { done(std::move(why)); });
+    return;
+  }
+  if (!links_.contains(receiver)) {
+    return;
+  }
+  lose_receiver(receiver, why, Tell::kNo);
+  if (LoopbackTransport* target = hub_.find(receiver)) {
+    target->lose_writer(self_,
+                        absl::UnavailableError(fmt::format("peer {} disconnected", self_.brief())),
+                        Tell::kYes);
+  }
+}
+
+void LoopbackTransport::lose_receiver(const PeerId& receiver, const Status& why, Tell tell_it) {
+  const auto link = links_.extract(receiver);
+  if (link.empty()) {
+    return;
+  }
+  link.mapped()->end(why);
+  if (tell_it == Tell::kYes) {
+    tell(
+        [receiver, why](TransportObserver& observer) { observer.on_receiver_gone(receiver, why); });
+  }
+}
+
+// ---- end -----------------------------------------------------------------------------------
+
+void LoopbackTransport::tell(absl::AnyInvocable<void(TransportObserver&)> news) {
+  callbacks_.post([this, news = std::move(news)]() mutable {
+    if (!closed_ && observer_ != nullptr) {
+      news(*observer_);
+    }
+  });
+}
+
+void LoopbackTransport::end_links(const Status& why) {
+  const Status gone = absl::UnavailableError(fmt::format("peer {} is gone", self_.brief()));
+  for (const auto& [receiver, link] : std::exchange(links_, {})) {
+    link->end(why);
+    if (LoopbackTransport* target = hub_.find(receiver)) {
+      target->lose_writer(self_, gone, Tell::kYes);
+    }
+  }
+  for (const PeerId& writer : std::exchange(writers_, {})) {
+    if (LoopbackTransport* source = hub_.find(writer)) {
+      source->lose_receiver(self_, gone, Tell::kYes);
+    }
+  }
+}
+
+void LoopbackTransport::close() {
+  if (closed_) {
+    return;
+  }
+  closed_ = true;
+  const Status why = absl::CancelledError(std::string("the loopback transport was closed"));
+  end_links(why);
+  for (auto& [receiver, attempt] : std::exchange(attempts_, {})) {
+    hub_.scheduler().cancel(attempt.timer);
+    callbacks_.post([done = std::move(attempt.done), why]() mutable { done(std::move(why)); });
+  }
+  for (auto& [id, fence] : std::exchange(fences_, {})) {
+    hub_.scheduler().cancel(fence.timer);
+    callbacks_.post(std::move(fence.fenced));
+  }
+  tickets_.clear();
+}
+
+void LoopbackTransport::die() {
+  callbacks_.silence();
+  close();
+}
+
+void LoopbackTransport::join() {
+  // Also silences news still queued for an observer that may be gone next.
+  callbacks_.silence();
+  if (hub_.find(self_) == this) {
+    hub_.leave(self_);
+  }
+}
+
+}  // namespace baton::transport

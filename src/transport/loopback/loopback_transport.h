@@ -1,0 +1,90 @@
+// The transport inside one scheduler, for tests and the simulator. It really moves bytes, and lands
+// them gradually, so that whoever looks too early sees half a write.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/transport/loopback/loopback_hub.h"
+#include "src/transport/loopback/loopback_link.h"
+#include "src/transport/transport.h"
+
+namespace baton::transport {
+
+/// The guard is asked before each piece. A write that it refuses, or that does not fit its page,
+/// ends the connection and is counted. Fence: by construction, the link ends inside revoke().
+class LoopbackTransport final : public Transport {
+ public:
+  LoopbackTransport(LoopbackHub& hub, const PeerId& self);
+  ~LoopbackTransport() override;
+
+  std::string_view name() const override { return "loopback"; }
+  Status attach(RegisteredBuffer& buffer) override;
+  void set_guard(const WriteGuard* guard) override { guard_ = guard; }
+  void set_observer(TransportObserver* observer) override { observer_ = observer; }
+  std::string offer() const override { return {}; }
+  bool can_serve(std::string_view offer) const override { return offer.empty(); }
+  StatusOr<std::string> expect_peer(const PeerId& peer) override;
+  void revoke(const PeerId& peer, Task fenced) override;
+  void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
+               Done done) override;
+  void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) override;
+  void disconnect(const PeerId& receiver) override;
+  void close() override;
+  void join() override;
+
+  std::uint64_t rejected_writes() const { return rejected_writes_; }
+
+  // ---- for the hub and for links -----------------------------------------------------------
+  enum class Tell : bool { kNo, kYes };  ///< the observer
+  void lose_receiver(const PeerId& receiver, const Status& why, Tell tell);
+  void lose_writer(const PeerId& writer, const Status& why, Tell tell);
+  /// Copies one piece into its page, or ends the connection and returns false.
+  bool land(const PeerId& writer, const WriteOp& op, std::size_t from, std::size_t bytes);
+  /// The hub killed this process.
+  void die();
+
+ private:
+  struct Attempt {  // a connect() under way
+    std::uint64_t ticket_number;
+    TimerId timer;
+    Done done;
+  };
+  struct Fence {
+    TimerId timer;
+    PeerId peer;
+    Task fenced;
+  };
+
+  void finish_connect(const PeerId& receiver);
+  Status admit(const PeerId& writer, std::uint64_t ticket_number);
+  Status check(const std::vector<WriteOp>& ops) const;
+  bool may_land(const PeerId& writer, const WriteOp& op, std::size_t from, std::size_t bytes) const;
+  void end_links(const Status& why);
+  void tell(absl::AnyInvocable<void(TransportObserver&)> news);
+
+  LoopbackHub& hub_;
+  const PeerId self_;
+  LoopbackCallbacks callbacks_;
+  RegisteredBuffer* buffer_ = nullptr;
+  const WriteGuard* guard_ = nullptr;
+  TransportObserver* observer_ = nullptr;
+  bool closed_ = false;
+
+  // Sending half.
+  std::map<PeerId, Attempt> attempts_;
+  std::map<PeerId, std::shared_ptr<LoopbackLink>> links_;
+  // Receiving half.
+  std::map<PeerId, std::uint64_t> tickets_;
+  std::set<PeerId> writers_;  // connected
+  std::map<std::uint64_t, Fence> fences_;
+  std::uint64_t next_fence_ = 0;
+  std::uint64_t rejected_writes_ = 0;
+};
+
+}  // namespace baton::transport

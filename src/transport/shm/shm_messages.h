@@ -1,0 +1,87 @@
+// Tickets and packets of the shm transport. docs/protocol-shm.md describes every byte.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "baton/status.h"
+#include "src/transport/shm/byte_layout.h"
+#include "src/transport/transport.h"
+
+namespace baton::transport::shm {
+
+/// No packet is longer.
+inline constexpr std::size_t kMaxPacketBytes = 56;
+
+struct Ticket {
+  PeerId receiver;
+  std::uint64_t page_bytes = 0;
+  std::uint32_t page_count = 0;
+  Bytes16 socket_id{};
+  Bytes16 token{};
+  bool operator==(const Ticket&) const = default;
+};
+
+std::string encode_ticket(const Ticket& ticket);
+/// kDataLoss for anything that encode_ticket() can't have made.
+StatusOr<Ticket> decode_ticket(std::string_view bytes);
+
+struct HelloPacket {
+  Bytes16 token{};
+  PeerId sender;
+  PeerId receiver;
+  bool operator==(const HelloPacket&) const = default;
+};
+
+/// Comes with the memfd.
+struct WelcomePacket {
+  std::uint64_t page_bytes = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint32_t page_count = 0;
+  bool operator==(const WelcomePacket&) const = default;
+};
+
+enum class RefusalReason : std::uint32_t {
+  kBadTicket = 1,
+  kInUse = 2,
+  kMalformed = 3,
+  kNotNow = 4
+};
+
+struct RefusedPacket {
+  RefusalReason reason = RefusalReason::kBadTicket;
+  bool operator==(const RefusedPacket&) const = default;
+};
+struct MappedPacket {
+  bool operator==(const MappedPacket&) const = default;
+};
+struct RevokePacket {
+  bool operator==(const RevokePacket&) const = default;
+};
+/// The writer's word, after its last store and its munmap.
+struct ReleasedPacket {
+  bool operator==(const ReleasedPacket&) const = default;
+};
+
+using Packet = std::variant<HelloPacket, WelcomePacket, RefusedPacket, MappedPacket, RevokePacket,
+                            ReleasedPacket>;
+
+std::string encode_packet(const Packet& packet);
+/// kDataLoss for anything that encode_packet() can't have made.
+StatusOr<Packet> decode_packet(std::string_view bytes);
+
+/// What a refusal means to the sender.
+Status refusal_status(RefusalReason reason);
+
+/// Takes the same time wherever the two differ.
+bool equal_in_constant_time(const Bytes16& a, const Bytes16& b);
+
+/// Magic, version and a type; records that are no packets have type 0.
+void put_prefix(RecordWriter& writer, std::uint16_t type);
+/// The type; nothing if magic or version are others.
+std::optional<std::uint16_t> read_prefix(RecordReader& reader);
+
+}  // namespace baton::transport::shm

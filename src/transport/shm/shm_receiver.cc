@@ -1,0 +1,169 @@
+#include "src/transport/shm/shm_receiver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/base/log.h"
+
+namespace baton::transport::shm {
+namespace {
+
+/// Mappings of one peer that may wait for proof at once: one that connects and dies without a word
+/// again and again must not pile them up.
+constexpr std::size_t kMaxLinksPerPeer = 8;
+
+}  // namespace
+
+ShmReceiver::ShmReceiver(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
+                         const ListenerLimits& limits, ShmObserver& observer)
+    : reactor_(reactor), self_(self), buffer_(buffer), limits_(limits), observer_(observer) {}
+
+Status ShmReceiver::open_listener() {
+  if (listener_ == nullptr) {
+    auto listener = ShmListener::open_on_loop(reactor_, limits_, *this, counters_);
+    if (!listener.ok()) {
+      return listener.status();
+    }
+    listener_ = *std::move(listener);
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<std::string> ShmReceiver::expect_peer(const PeerId& peer) {
+  if (Status open = open_listener(); !open.ok()) {
+    return open;
+  }
+  Writer& writer = writers_[peer];
+  if (!writer.fences.empty()) {
+    return absl::FailedPreconditionError(fmt::format(
+        "shm: writer {} is being revoked; expect it again after its fence", peer.brief()));
+  }
+  writer.token = Epoch::random().bytes;
+  return encode_ticket({.receiver = self_,
+                        .page_bytes = buffer_.page_bytes(),
+                        .page_count = buffer_.page_count(),
+                        .socket_id = listener_->socket_id(),
+                        .token = writer.token});
+}
+
+void ShmReceiver::revoke(const PeerId& peer, Task fenced) {
+  const auto found = writers_.find(peer);
+  if (found == writers_.end()) {
+    reactor_.post(std::move(fenced));
+    return;
+  }
+  Writer& writer = found->second;
+  writer.fences.push_back(std::move(fenced));
+  for (const auto& link : writer.links) {
+    link->ask_to_release_on_loop();
+  }
+  finish_fences(peer, writer);
+}
+
+void ShmReceiver::close() {
+  if (listener_ != nullptr) {
+    listener_->close_on_loop();
+  }
+  for (auto& [peer, writer] : writers_) {
+    for (const auto& link : writer.links) {
+      link->close_on_loop();
+    }
+    for (Task& fenced : writer.fences) {
+      reactor_.post(std::move(fenced));
+    }
+  }
+  writers_.clear();
+}
+
+void ShmReceiver::on_applicant(Applicant applicant) {
+  if (const auto refusal = judge(applicant.hello)) {
+    ++counters_.hellos_refused;
+    log::warning("shm: refused a hello of process {} as writer {} (reason {})",
+                 applicant.process.pid, applicant.hello.sender.brief(),
+                 static_cast<std::uint32_t>(*refusal));
+    refuse(applicant.socket, *refusal);
+    return;
+  }
+  admit(writers_.at(applicant.hello.sender), std::move(applicant));
+}
+
+std::optional<RefusalReason> ShmReceiver::judge(const HelloPacket& hello) const {
+  const auto found = writers_.find(hello.sender);
+  const bool expected = found != writers_.end() && found->second.fences.empty();
+  if (hello.receiver != self_ || !expected ||
+      !equal_in_constant_time(found->second.token, hello.token)) {
+    return RefusalReason::kBadTicket;
+  }
+  const Writer& writer = found->second;
+  if (writer.current != nullptr && writer.current->token() == hello.token) {
+    return RefusalReason::kInUse;
+  }
+  return writer.links.size() < kMaxLinksPerPeer ? std::nullopt
+                                                : std::optional(RefusalReason::kNotNow);
+}
+
+void ShmReceiver::admit(Writer& writer, Applicant applicant) {
+  const WelcomePacket welcome{.page_bytes = buffer_.page_bytes(),
+                              .file_bytes = buffer_.size_bytes(),
+                              .page_count = buffer_.page_count()};
+  auto link = WriterLink::open_on_loop(reactor_, applicant, welcome, buffer_.memfd(), *this);
+  if (!link.ok()) {
+    ++counters_.hellos_refused;
+    log::info("shm: can't welcome writer {}: {}", applicant.hello.sender.brief(),
+              std::string(link.status().message()));
+    refuse(applicant.socket, RefusalReason::kNotNow);
+    return;
+  }
+  if (writer.current != nullptr) {
+    writer.current->ask_to_release_on_loop();  // A newer ticket supersedes it.
+  }
+  writer.current = link->get();
+  writer.links.push_back(*std::move(link));
+}
+
+void ShmReceiver::on_writer_link(WriterLink& link) {
+  const PeerId peer = link.peer();
+  Writer& writer = writers_.at(peer);
+  settle(writer, link);
+  finish_fences(peer, writer);
+}
+
+void ShmReceiver::settle(Writer& writer, WriterLink& link) {
+  if (&link == writer.current) {
+    report(writer, link);
+  }
+  if (link.state() == WriterState::kSevered) {
+    ++counters_.writers_severed;
+  }
+  if (link.state() == WriterState::kFenced) {
+    std::erase_if(writer.links, [&](const auto& owned) { return owned.get() == &link; });
+  }
+}
+
+void ShmReceiver::report(Writer& writer, const WriterLink& link) {
+  const bool ended = link.state() == WriterState::kSevered || link.state() == WriterState::kFenced;
+  if (link.state() == WriterState::kMapped && !std::exchange(writer.reported, true)) {
+    observer_.writer_connected(link.peer());
+  }
+  if (ended) {
+    writer.current = nullptr;
+    const bool was_revoked = !writer.fences.empty();
+    if (std::exchange(writer.reported, false) && !was_revoked) {
+      observer_.writer_gone(link.peer(), link.why());
+    }
+  }
+}
+
+void ShmReceiver::finish_fences(const PeerId& peer, Writer& writer) {
+  if (writer.fences.empty() || !writer.links.empty()) {
+    return;
+  }
+  for (Task& fenced : writer.fences) {
+    reactor_.post(std::move(fenced));
+  }
+  writers_.erase(peer);
+}
+
+}  // namespace baton::transport::shm

@@ -1,0 +1,130 @@
+#include "src/transport/shm/shm_sender.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "src/transport/shm/answer.h"
+
+namespace baton::transport::shm {
+
+ShmSender::ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
+                     ShmObserver& observer)
+    : reactor_(reactor), self_(self), buffer_(buffer), observer_(observer), copies_(reactor) {}
+
+void ShmSender::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
+                        Done done) {
+  auto link = open_link(receiver, ticket, deadline);
+  if (!link.ok()) {
+    answer_later(reactor_, std::move(done), link.status());
+    return;
+  }
+  connections_.emplace(receiver,
+                       Connection{.link = *std::move(link), .connecting = std::move(done)});
+}
+
+StatusOr<std::unique_ptr<ReceiverLink>> ShmSender::open_link(const PeerId& receiver,
+                                                             std::string_view ticket,
+                                                             TimePoint deadline) {
+  if (connections_.contains(receiver)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "shm: already connected or connecting to {}; disconnect first", receiver.brief()));
+  }
+  const auto decoded = decode_ticket(ticket);
+  if (!decoded.ok()) {
+    return decoded.status();
+  }
+  if (decoded->receiver != receiver) {
+    return absl::PermissionDeniedError(fmt::format("shm: the ticket is for receiver {}, not for {}",
+                                                   decoded->receiver.brief(), receiver.brief()));
+  }
+  if (deadline <= reactor_.now()) {
+    return absl::DeadlineExceededError("shm: the deadline passed before connecting began");
+  }
+  return ReceiverLink::open_on_loop(reactor_, self_, *decoded, deadline, *this);
+}
+
+void ShmSender::write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done) {
+  const RemoteMapping* mapping = mapping_of(receiver);
+  if (mapping == nullptr) {
+    answer_later(reactor_, std::move(done),
+                 absl::UnavailableError(fmt::format("shm: not connected to {}", receiver.brief())));
+    return;
+  }
+  auto pieces = plan(*mapping, ops);
+  Status outcome = pieces.status();
+  copies_.submit(receiver, pieces.ok() ? *std::move(pieces) : std::vector<CopyPiece>{},
+                 std::move(outcome), std::move(done));
+}
+
+void ShmSender::disconnect(const PeerId& receiver) {
+  end(receiver, absl::CancelledError("shm: disconnected by the sender"));
+}
+
+void ShmSender::close() {
+  while (!connections_.empty()) {
+    const PeerId receiver = connections_.begin()->first;
+    end(receiver, absl::CancelledError("shm: the transport was closed"));
+  }
+}
+
+void ShmSender::on_receiver_connected(ReceiverLink& link) {
+  Connection& connection = connections_.at(link.peer());
+  answer_later(reactor_, std::exchange(connection.connecting, nullptr), absl::OkStatus());
+}
+
+void ShmSender::on_receiver_lost(ReceiverLink& link, Status why) {
+  const PeerId receiver = link.peer();
+  if (end(receiver, why)) {
+    observer_.receiver_gone(receiver, std::move(why));
+  }
+}
+
+/// True if it was connected: then someone besides the connect() in progress wants to know.
+bool ShmSender::end(const PeerId& receiver, const Status& why) {
+  auto node = connections_.extract(receiver);
+  if (node.empty()) {
+    return false;
+  }
+  Connection& connection = node.mapped();
+  const bool was_connected = connection.connecting == nullptr;
+  copies_.drop(receiver, why);  // Before the mapping that they write into goes.
+  connection.link->release_on_loop();
+  if (!was_connected) {
+    answer_later(reactor_, std::move(connection.connecting), why);
+  }
+  return was_connected;
+}
+
+const RemoteMapping* ShmSender::mapping_of(const PeerId& receiver) const {
+  const auto found = connections_.find(receiver);
+  const bool connected =
+      found != connections_.end() && found->second.link->state() == ReceiverState::kConnected;
+  return connected ? found->second.link->mapping() : nullptr;
+}
+
+StatusOr<std::vector<CopyPiece>> ShmSender::plan(const RemoteMapping& mapping,
+                                                 const std::vector<WriteOp>& ops) const {
+  std::vector<CopyPiece> pieces;
+  pieces.reserve(ops.size());
+  for (const WriteOp& op : ops) {
+    if (!buffer_.contains(op.local)) {
+      return absl::InvalidArgumentError(fmt::format(
+          "shm: a local range of {} bytes for page {} is not inside the attached buffer",
+          op.local.size(), op.page));
+    }
+    if (!mapping.holds(op.page, op.offset_bytes, op.local.size())) {
+      return absl::InvalidArgumentError(fmt::format(
+          "shm: {} bytes at offset {} of page {} are outside the receiver's {} pages of {} bytes",
+          op.local.size(), op.offset_bytes, op.page, mapping.geometry().page_count,
+          mapping.geometry().page_bytes));
+    }
+    pieces.push_back({.to = mapping.at(op.page, op.offset_bytes),
+                      .from = op.local.data(),
+                      .bytes = op.local.size()});
+  }
+  return pieces;
+}
+
+}  // namespace baton::transport::shm

@@ -1,0 +1,52 @@
+// The sending half: connections to receivers, and the copies into their pages.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "baton/status.h"
+#include "src/memory/registered_buffer.h"
+#include "src/transport/shm/copy_queue.h"
+#include "src/transport/shm/receiver_link.h"
+#include "src/transport/shm/shm_observer.h"
+
+namespace baton::transport::shm {
+
+/// Lives on the loop. Everything that it references outlives it.
+class ShmSender final : private ReceiverLinkOwner {
+ public:
+  ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
+            ShmObserver& observer);
+
+  void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline, Done done);
+  void write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done);
+  void disconnect(const PeerId& receiver);
+  void close();
+
+ private:
+  struct Connection {
+    std::unique_ptr<ReceiverLink> link;
+    Done connecting;  ///< null once answered
+  };
+
+  void on_receiver_connected(ReceiverLink& link) override;
+  void on_receiver_lost(ReceiverLink& link, Status why) override;
+
+  StatusOr<std::unique_ptr<ReceiverLink>> open_link(const PeerId& receiver, std::string_view ticket,
+                                                    TimePoint deadline);
+  const RemoteMapping* mapping_of(const PeerId& receiver) const;
+  StatusOr<std::vector<CopyPiece>> plan(const RemoteMapping& mapping,
+                                        const std::vector<WriteOp>& ops) const;
+  bool end(const PeerId& receiver, const Status& why);
+
+  Reactor& reactor_;
+  const PeerId self_;
+  const RegisteredBuffer& buffer_;
+  ShmObserver& observer_;
+  CopyQueue copies_;
+  std::map<PeerId, Connection> connections_;
+};
+
+}  // namespace baton::transport::shm

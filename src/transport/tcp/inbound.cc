@@ -1,0 +1,152 @@
+#include "src/transport/tcp/inbound.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "src/base/log.h"
+
+namespace baton::transport::tcp {
+
+bool WriteTarget::allows(const PeerId& writer, const WriteHeader& write) const {
+  const std::size_t page_bytes = buffer->page_bytes();
+  return write.page < buffer->page_count() && write.length_bytes <= page_bytes &&
+         write.offset_bytes <= page_bytes - write.length_bytes &&
+         guard->may_write(writer, write.page, write.generation, write.offset_bytes,
+                          write.length_bytes);
+}
+
+Inbound::Inbound(Reactor& reactor, const TcpOptions& options, UniqueFd fd, const PeerId& writer,
+                 WriteTarget& target, Ended ended)
+    : options_(options),
+      writer_(writer),
+      target_(target),
+      ended_(std::move(ended)),
+      socket_(reactor, std::move(fd), EPOLLIN, [this](std::uint32_t events) { on_ready(events); }) {
+  tune(socket_.fd(), options_);
+}
+
+void Inbound::on_ready(std::uint32_t /*events*/) {
+  Status status = receive_slice();
+  if (status.ok()) {
+    status = send_ack();
+  }
+  if (!status.ok()) {
+    socket_.close();
+    Ended ended = std::move(ended_);
+    ended(status);
+  }
+}
+
+Status Inbound::receive_slice() {
+  // Headers count too: a stream of nothing but headers must not keep the loop for itself.
+  for (std::size_t left_bytes = options_.slice_bytes; left_bytes > 0;) {
+    const auto got = write_ ? receive_payload(left_bytes) : receive_header();
+    if (!got.ok()) {
+      return got.status();
+    }
+    if (*got == 0) {
+      break;
+    }
+    left_bytes -= std::min(left_bytes, *got);
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<std::size_t> Inbound::receive_header() {
+  const auto got = socket_.receive(std::span(header_).subspan(header_bytes_));
+  if (!got.ok()) {
+    return got.status();
+  }
+  header_bytes_ += *got;
+  if (header_bytes_ == header_.size()) {
+    header_bytes_ = 0;
+    Status status = take_frame();
+    if (!status.ok()) {
+      return status;
+    }
+  }
+  return got;
+}
+
+Status Inbound::take_frame() {
+  const auto frame = parse_frame(header_);
+  if (!frame.ok()) {
+    ++target_.stats.broken_streams;
+    log::warning("tcp: peer {} sent {}", writer_.brief(), std::string(frame.status().message()));
+    return frame.status();
+  }
+  if (const auto* end = std::get_if<EndOfBatch>(&*frame)) {
+    return take_end(*end);
+  }
+  const auto& write = std::get<WriteHeader>(*frame);
+  if (!target_.allows(writer_, write)) {
+    return reject(write);
+  }
+  write_ = write;
+  return absl::OkStatus();
+}
+
+Status Inbound::take_end(const EndOfBatch& end) {
+  if (end.sequence != last_placed_ + 1) {
+    ++target_.stats.broken_streams;
+    return absl::DataLossError(
+        fmt::format("batch {} ends after batch {}", end.sequence, last_placed_));
+  }
+  last_placed_ = end.sequence;
+  return absl::OkStatus();
+}
+
+StatusOr<std::size_t> Inbound::receive_payload(std::size_t max_bytes) {
+  WriteHeader piece = *write_;
+  piece.length_bytes = std::min<std::uint64_t>(piece.length_bytes, max_bytes);
+  // Grants can end between two pieces. The guard runs on this loop, so none ends inside recv().
+  if (!target_.allows(writer_, piece)) {
+    return reject(piece);
+  }
+  const auto got = socket_.receive(
+      target_.buffer->page(piece.page).subspan(piece.offset_bytes, piece.length_bytes));
+  if (!got.ok()) {
+    return got.status();
+  }
+  write_->offset_bytes += *got;
+  write_->length_bytes -= *got;
+  if (write_->length_bytes == 0) {
+    write_.reset();
+  }
+  return got;
+}
+
+Status Inbound::reject(const WriteHeader& write) {
+  ++target_.stats.rejected_writes;
+  std::string what = fmt::format(
+      "a write to page {} (generation {}, offset {}, {} bytes) outside the writer's grants",
+      write.page, write.generation, write.offset_bytes, write.length_bytes);
+  log::warning("tcp: peer {} tried {}; its connection is closed", writer_.brief(), what);
+  return absl::PermissionDeniedError(std::move(what));
+}
+
+Status Inbound::send_ack() {
+  // One acknowledgement is on its way at a time; the next one covers all that came meanwhile.
+  while (ack_unsent_bytes_ > 0 || last_acknowledged_ < last_placed_) {
+    if (ack_unsent_bytes_ == 0) {
+      last_acknowledged_ = last_placed_;
+      ack_ = encode_ack(last_acknowledged_);
+      ack_unsent_bytes_ = ack_.size();
+    }
+    const auto sent = socket_.send(std::span<const std::byte>(ack_).last(ack_unsent_bytes_));
+    if (!sent.ok()) {
+      return sent.status();
+    }
+    ack_unsent_bytes_ -= *sent;
+    if (*sent == 0) {
+      break;
+    }
+  }
+  socket_.want(ack_unsent_bytes_ > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  return absl::OkStatus();
+}
+
+}  // namespace baton::transport::tcp

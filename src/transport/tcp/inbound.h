@@ -1,0 +1,63 @@
+// The receiver's end of one connection: frames in, bytes straight into pages, acknowledgements out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "src/memory/registered_buffer.h"
+#include "src/transport/tcp/frames.h"
+#include "src/transport/tcp/tcp_options.h"
+#include "src/transport/tcp/watched_socket.h"
+#include "src/transport/transport.h"
+
+namespace baton::transport::tcp {
+
+/// Where the writes of all connections go.
+struct WriteTarget {
+  const RegisteredBuffer* buffer = nullptr;
+  const WriteGuard* guard = nullptr;
+  TcpStats stats;
+
+  /// Inside the page, and allowed by the guard.
+  bool allows(const PeerId& writer, const WriteHeader& write) const;
+};
+
+/// open ⇄ payload → closed; docs/protocol-tcp.md has every transition. Memory is written inside
+/// recv() only, so nothing of this peer reaches a page once this is closed.
+class Inbound {
+ public:
+  /// The connection ended by itself. Called last: it may destroy the Inbound.
+  using Ended = absl::AnyInvocable<void(const Status& why)>;
+
+  Inbound(Reactor& reactor, const TcpOptions& options, UniqueFd fd, const PeerId& writer,
+          WriteTarget& target, Ended ended);
+  Inbound(const Inbound&) = delete;
+  Inbound& operator=(const Inbound&) = delete;
+
+ private:
+  void on_ready(std::uint32_t events);
+  Status receive_slice();
+  StatusOr<std::size_t> receive_header();
+  StatusOr<std::size_t> receive_payload(std::size_t max_bytes);
+  Status take_frame();
+  Status take_end(const EndOfBatch& end);
+  Status reject(const WriteHeader& write);
+  Status send_ack();
+
+  const TcpOptions& options_;
+  const PeerId writer_;
+  WriteTarget& target_;
+  Ended ended_;
+  FrameBytes header_{};
+  std::size_t header_bytes_ = 0;  // of header_, received
+  /// What is left of the write frame whose payload is arriving.
+  std::optional<WriteHeader> write_;
+  std::uint64_t last_placed_ = 0;  // batch
+  std::uint64_t last_acknowledged_ = 0;
+  AckBytes ack_{};
+  std::size_t ack_unsent_bytes_ = 0;  // at the end of ack_
+  WatchedSocket socket_;              // last: its watch refers to the rest
+};
+
+}  // namespace baton::transport::tcp

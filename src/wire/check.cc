@@ -1,0 +1,228 @@
+#include "src/wire/check.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "baton/tensor_meta.h"
+
+namespace baton::wire {
+namespace {
+
+Status invalid(std::string message) {
+  return absl::InvalidArgumentError(std::move(message));
+}
+
+/// The first that is not OK.
+template <typename... Checks>
+Status all_of(Checks... checks) {
+  Status status;
+  static_cast<void>(((status = checks()).ok() && ...));
+  return status;
+}
+
+Status check_code(std::uint32_t code) {
+  constexpr auto kLast = static_cast<std::uint32_t>(absl::StatusCode::kUnauthenticated);
+  return code <= kLast
+             ? absl::OkStatus()
+             : invalid(fmt::format("field 'code' is {}; status codes go up to {}", code, kLast));
+}
+
+Status check_length(const char* name, std::size_t length, const char* other, std::size_t expected) {
+  return length == expected ? absl::OkStatus()
+                            : invalid(fmt::format("field '{}' has {} elements, but '{}' has {}",
+                                                  name, length, other, expected));
+}
+
+Status check_min(const char* name, std::uint64_t value, std::uint64_t min) {
+  return value >= min
+             ? absl::OkStatus()
+             : invalid(fmt::format("field '{}' is {}; at least {} is needed", name, value, min));
+}
+
+/// Page numbers, -1 allowed or not, and indexes.
+Status check_indexes(const char* name, const std::vector<std::int64_t>& indexes, std::int64_t min) {
+  constexpr std::int64_t kMax = std::numeric_limits<std::uint32_t>::max();
+  for (std::size_t i = 0; i < indexes.size(); ++i) {
+    if (indexes[i] < min || indexes[i] > kMax) {
+      return invalid(fmt::format("field '{}' [{}] is {}; {} to {} is allowed", name, i, indexes[i],
+                                 min, kMax));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Status check_shape(const TensorMeta& meta) {
+  if (const auto bytes = meta.bytes(); !bytes.ok()) {
+    return invalid("field 'shape': " + std::string(bytes.status().message()));
+  }
+  if (const auto tokens = meta.tokens(); !tokens.ok()) {
+    return invalid("field 'shape': " + std::string(tokens.status().message()));
+  }
+  return absl::OkStatus();
+}
+
+/// Offsets into the peer's buffer must be numbers that can be calculated with.
+Status check_buffer(std::uint64_t page_bytes, std::uint64_t page_count) {
+  constexpr std::uint64_t kMaxBufferBytes = std::uint64_t{1} << 62U;
+  return page_bytes <= kMaxBufferBytes / page_count
+             ? absl::OkStatus()
+             : invalid(fmt::format("field 'page_bytes' is {}: {} such pages are beyond 2^62 bytes",
+                                   page_bytes, page_count));
+}
+
+/// A page goes with a generation, and both with the state "granted".
+Status check_grant(std::size_t i, KeyState state, bool has_page, std::uint64_t generation) {
+  const bool granted = state == KeyState::kGranted;
+  if (granted == has_page && granted == (generation != 0)) {
+    return absl::OkStatus();
+  }
+  return invalid(
+      fmt::format("field 'states' [{}] is {}, which does not fit its {} and generation "
+                  "{}",
+                  i, static_cast<unsigned>(state), has_page ? "page" : "missing page", generation));
+}
+
+Status check_states(const AllocResponse& message, const AllocResponse::Baton& baton) {
+  for (std::size_t i = 0; i < baton.states.size(); ++i) {
+    const bool has_page = message.remote_indexes[i] >= 0;
+    if (Status status = check_grant(i, baton.states[i], has_page, baton.generations[i]);
+        !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+Status check_refused_is_empty(const AllocResponse::Baton& baton) {
+  return baton.code == 0 || baton.states.empty()
+             ? absl::OkStatus()
+             : invalid(fmt::format("field 'states' has {} elements although 'code' is {}",
+                                   baton.states.size(), baton.code));
+}
+
+Status check_baton(const AllocResponse& message, const AllocResponse::Baton& baton) {
+  const std::size_t count = message.remote_indexes.size();
+  return all_of(
+      [&] { return check_code(baton.code); },
+      [&] { return check_length("states", baton.states.size(), "remote_indexes", count); },
+      [&] {
+        return check_length("generations", baton.generations.size(), "remote_indexes", count);
+      },
+      [&] { return check_refused_is_empty(baton); }, [&] { return check_states(message, baton); });
+}
+
+}  // namespace
+
+Status check(const AllocRequest& message) {
+  const TensorMeta meta{message.shape, message.dtype, message.fmt};
+  if (Status status = check_shape(meta); !status.ok()) {
+    return status;
+  }
+  if (const auto chunk = meta.with_tokens(message.last_chunk_toks); !chunk.ok()) {
+    return invalid("field 'last_chunk_toks': " + std::string(chunk.status().message()));
+  }
+  return absl::OkStatus();
+}
+
+Status check(const AllocResponse& message) {
+  return all_of(
+      [&] { return check_indexes("remote_indexes", message.remote_indexes, -1); },
+      [&] { return check_indexes("already_sent_indexes", message.already_sent_indexes, 0); },
+      [&] {
+        return message.baton.has_value() ? check_baton(message, *message.baton) : absl::OkStatus();
+      });
+}
+
+Status check(const CacheQueryResponse& message) {
+  return all_of([&] { return check_indexes("cached_indexes", message.cached_indexes, 0); },
+                [&] {
+                  return check_length("cached_indexes", message.cached_indexes.size(),
+                                      "cached_keys", message.cached_keys.size());
+                });
+}
+
+Status check(const Hello& message) {
+  const LayoutInfo& layout = message.layout;
+  return all_of([&] { return check_min("version_max", message.version_max, message.version_min); },
+                [&] { return check_min("world_size", layout.world_size, 1); },
+                [&] { return check_min("chunk_size", layout.chunk_size, 1); },
+                [&] {
+                  return check_shape({layout.shape, layout.dtype, layout.fmt});
+                });
+}
+
+Status check(const Welcome& message) {
+  return all_of([&] { return check_min("page_bytes", message.page_bytes, 1); },
+                [&] { return check_min("page_count", message.page_count, 1); },
+                [&] { return check_min("max_keys", message.max_keys, 1); },
+                [&] { return check_min("max_message_bytes", message.max_message_bytes, 1); },
+                [&] { return check_buffer(message.page_bytes, message.page_count); });
+}
+
+Status check(const Refusal& message) {
+  return all_of([&] { return check_min("code", message.code, 1); },
+                [&] { return check_code(message.code); });
+}
+
+Status check(const OpenRequest& message) {
+  return all_of([&] { return check_min("timeout_ms", message.timeout_ms, 1); },
+                [&] {
+                  return message.keys.empty() ? check_min("total_chunks", message.total_chunks, 1)
+                                              : absl::OkStatus();
+                });
+}
+
+Status check(const OpenResponse& message) {
+  return check_code(message.code);
+}
+
+Status check(const CommitRequest& message) {
+  const std::size_t count = message.pages.size();
+  return all_of(
+      [&] { return check_length("generations", message.generations.size(), "pages", count); },
+      [&] {
+        return message.digests.empty()
+                   ? absl::OkStatus()
+                   : check_length("digests", message.digests.size(), "pages", count);
+      });
+}
+
+Status check(const CommitResponse& message) {
+  return check_code(message.code);
+}
+
+Status check(const ChunkUpdate& message) {
+  const std::size_t count = message.key_indexes.size();
+  Status status =
+      all_of([&] { return check_length("states", message.states.size(), "key_indexes", count); },
+             [&] { return check_length("pages", message.pages.size(), "key_indexes", count); },
+             [&] {
+               return check_length("generations", message.generations.size(), "key_indexes", count);
+             });
+  for (std::size_t i = 0; status.ok() && i < count; ++i) {
+    const KeyState state = message.states[i];
+    if (state == KeyState::kInFlight) {
+      return invalid(fmt::format("field 'states' [{}] is {}, which is no news", i,
+                                 static_cast<unsigned>(state)));
+    }
+    // Page 0 is a page like any other, so only a page that isn't granted tells something.
+    const bool has_page = message.pages[i] != 0 || state == KeyState::kGranted;
+    status = check_grant(i, state, has_page, message.generations[i]);
+  }
+  return status;
+}
+
+Status check(const DrainNotif& message) {
+  return check_length("generations", message.generations.size(), "pages", message.pages.size());
+}
+
+Status check(const DrainAck& message) {
+  return check_code(message.code);
+}
+
+}  // namespace baton::wire

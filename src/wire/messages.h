@@ -1,0 +1,293 @@
+// Every control message, as plain structs. docs/protocol.md describes each byte and who sends
+// what when; wire/codec.h turns them into bytes and back.
+//
+// Fields stand in wire order. The first group is LMCache's; where Baton adds fields to a message
+// of LMCache's, they come last and form one optional struct (`baton`): all of its fields are there,
+// or none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "baton/tensor_meta.h"
+#include "src/base/epoch.h"
+
+namespace baton::wire {
+
+// ---- LMCache's messages ------------------------------------------------------------------------
+
+/// Whom a message on the alloc port comes from and is meant for. `receiver_epoch` is what the
+/// sender learned in the handshake; a receiver of another epoch refuses the message.
+struct Parties {
+  Epoch sender_epoch;
+  Epoch receiver_epoch;
+  bool operator==(const Parties&) const = default;
+};
+
+struct AllocRequest {
+  static constexpr const char* kType = "AllocRequest";
+  /// Present in LMCache's async flavour (and always from Baton).
+  struct Async {
+    std::string req_id;
+    bool is_last_batch = false;
+    std::uint32_t total_chunks = 0;  ///< of the whole request; 0: not said
+    bool operator==(const Async&) const = default;
+  };
+  struct Baton {
+    Parties parties;
+    std::uint64_t attempt = 0;
+    std::uint64_t put_id = 0;  ///< unique per sender epoch
+    bool operator==(const Baton&) const = default;
+  };
+  std::vector<std::string> keys;  ///< each passed CacheEngineKey::validate
+  MemoryFormat fmt = MemoryFormat::kKv2ltd;
+  std::vector<std::int64_t> shape;  ///< of a full chunk
+  DType dtype = DType::kHalf;
+  std::uint32_t last_chunk_toks = 0;  ///< tokens in the last key's chunk: 1 … shape's tokens
+  std::optional<Async> async;
+  std::optional<Baton> baton;
+  bool operator==(const AllocRequest&) const = default;
+};
+
+/// What the receiver says of one key.
+enum class KeyState : std::uint8_t {
+  kGranted = 0,    ///< write page remote_indexes[i] under generations[i]
+  kCommitted = 1,  ///< already there: leave it out
+  kInFlight = 2,   ///< another put is writing it: leave it out, await a ChunkUpdate
+};
+
+struct AllocResponse {
+  static constexpr const char* kType = "AllocResponse";
+  struct Baton {
+    std::uint64_t put_id = 0;
+    std::uint32_t code = 0;  ///< absl::StatusCode; 0 is OK; otherwise the lists are empty
+    std::string message;
+    std::vector<KeyState> states;            ///< one per key
+    std::vector<std::uint64_t> generations;  ///< one per key; 0 where not granted
+    bool operator==(const Baton&) const = default;
+  };
+  /// Sync flavour: `already_sent_indexes` stands first on the wire, and remote_indexes has entries
+  /// for new keys only. Async flavour (and Baton): remote_indexes first, one per key, -1 where
+  /// there is no page. Decoding sets it from the order of the fields.
+  bool sync_flavour = false;
+  std::vector<std::int64_t> remote_indexes;
+  std::vector<std::int64_t> already_sent_indexes;
+  std::optional<Baton> baton;
+  bool operator==(const AllocResponse&) const = default;
+};
+
+struct ProxyNotif {
+  static constexpr const char* kType = "ProxyNotif";
+  std::string req_id;
+  bool operator==(const ProxyNotif&) const = default;
+};
+
+struct CancelNotif {
+  static constexpr const char* kType = "CancelNotif";
+  struct Baton {
+    Parties parties;
+    std::uint64_t attempt = 0;
+    std::string reason;
+    bool operator==(const Baton&) const = default;
+  };
+  std::string req_id;
+  std::vector<std::string> keys;
+  std::optional<Baton> baton;
+  bool operator==(const CancelNotif&) const = default;
+};
+
+struct CacheQueryRequest {
+  static constexpr const char* kType = "CacheQueryRequest";
+  std::vector<std::string> keys;
+  bool operator==(const CacheQueryRequest&) const = default;
+};
+
+struct CacheQueryResponse {
+  static constexpr const char* kType = "CacheQueryResponse";
+  std::vector<std::string> cached_keys;
+  std::vector<std::int64_t> cached_indexes;
+  bool operator==(const CacheQueryResponse&) const = default;
+};
+
+/// Carries Baton's hello in the extra field `baton` (bin: an encoded Hello), which LMCache ignores.
+struct NixlInitRequest {
+  static constexpr const char* kType = "NixlInitRequest";
+  std::string local_meta_bytes;
+  std::optional<std::string> baton;
+  bool operator==(const NixlInitRequest&) const = default;
+};
+
+/// The extra field `baton` (bin) holds an encoded Welcome or Refusal.
+struct NixlInitResponse {
+  static constexpr const char* kType = "NixlInitResponse";
+  std::string remote_agent_name;
+  std::string remote_meta_bytes;
+  std::optional<std::string> baton;
+  bool operator==(const NixlInitResponse&) const = default;
+};
+
+struct NixlMemRegRequest {
+  static constexpr const char* kType = "NixlMemRegRequest";
+  std::string remote_agent_name;
+  std::string local_id;
+  std::string local_xfer_dlist_bytes;
+  bool operator==(const NixlMemRegRequest&) const = default;
+};
+
+struct NixlMemRegResponse {
+  static constexpr const char* kType = "NixlMemRegResponse";
+  std::string remote_xfer_dlist_bytes;
+  bool operator==(const NixlMemRegResponse&) const = default;
+};
+
+// ---- Baton's own: handshake --------------------------------------------------------------------
+
+/// What both sides must agree on. Compared field by field; a mismatch is refused with both values.
+struct LayoutInfo {
+  std::string model_name;
+  std::string model_fingerprint;  ///< opaque; equal weights ⇔ equal strings
+  std::string hash_scheme;        ///< how chunk hashes are made, with its version and seed
+  std::uint32_t world_size = 1;
+  std::uint32_t worker_id = 0;
+  std::uint32_t chunk_size = 0;  ///< tokens
+  MemoryFormat fmt = MemoryFormat::kKv2ltd;
+  std::vector<std::int64_t> shape;  ///< of a full chunk
+  DType dtype = DType::kHalf;
+  bool operator==(const LayoutInfo&) const = default;
+};
+
+struct TransportOffer {
+  std::string name;
+  std::string offer;
+  bool operator==(const TransportOffer&) const = default;
+};
+
+/// Sender → receiver, inside NixlInitRequest.
+struct Hello {
+  static constexpr const char* kType = "BatonHello";
+  std::uint32_t version_min = 0;
+  std::uint32_t version_max = 0;
+  Epoch epoch;
+  LayoutInfo layout;
+  /// On the wire two lists of equal length: transports (str), transport_offers (bin).
+  std::vector<TransportOffer> transports;
+  bool operator==(const Hello&) const = default;
+};
+
+/// Receiver → sender, inside NixlInitResponse.
+struct Welcome {
+  static constexpr const char* kType = "BatonWelcome";
+  std::uint32_t version = 0;
+  Epoch epoch;
+  std::uint64_t page_bytes = 0;
+  std::uint32_t page_count = 0;
+  std::uint32_t max_keys = 0;  ///< keys in one message
+  std::uint64_t max_message_bytes = 0;
+  bool digests = true;  ///< commits must carry digests
+  std::string transport;
+  std::string ticket;  ///< bin, ≤ max_blob_bytes
+  bool operator==(const Welcome&) const = default;
+};
+
+/// Receiver → sender, inside NixlInitResponse.
+struct Refusal {
+  static constexpr const char* kType = "BatonRefusal";
+  std::uint32_t code = 0;  ///< absl::StatusCode, never 0
+  std::string message;
+  bool operator==(const Refusal&) const = default;
+};
+
+// ---- Baton's own: alloc port -------------------------------------------------------------------
+
+struct OpenRequest {
+  static constexpr const char* kType = "BatonOpenRequest";
+  Parties parties;
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  std::vector<std::string> keys;   ///< all distinct keys, or empty
+  std::uint32_t total_chunks = 0;  ///< counts where keys is empty
+  std::uint32_t timeout_ms = 0;    ///< how long the request may wait for admission; at least 1
+  bool operator==(const OpenRequest&) const = default;
+};
+
+struct OpenResponse {
+  static constexpr const char* kType = "BatonOpenResponse";
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  std::uint32_t code = 0;
+  std::string message;
+  bool operator==(const OpenResponse&) const = default;
+};
+
+/// "The bytes of these pages are there." Lists of equal length; digests empty if not asked for.
+struct CommitRequest {
+  static constexpr const char* kType = "BatonCommitRequest";
+  Parties parties;
+  std::uint64_t put_id = 0;
+  std::uint32_t slice = 0;  ///< counts the commits of one put from 0; echoed
+  std::vector<std::uint32_t> pages;
+  std::vector<std::uint64_t> generations;
+  std::vector<std::uint64_t> digests;
+  bool operator==(const CommitRequest&) const = default;
+};
+
+struct CommitResponse {
+  static constexpr const char* kType = "BatonCommitResponse";
+  std::uint64_t put_id = 0;
+  std::uint32_t slice = 0;
+  std::uint32_t code =
+      0;  ///< 0: every page of the slice is committed; otherwise none may be counted
+  std::string message;
+  bool operator==(const CommitResponse&) const = default;
+};
+
+/// Receiver → sender: news of keys that were answered kInFlight.
+struct ChunkUpdate {
+  static constexpr const char* kType = "BatonChunkUpdate";
+  std::uint64_t put_id = 0;
+  std::vector<std::uint32_t> key_indexes;  ///< in the put's AllocRequest
+  std::vector<KeyState> states;            ///< kCommitted; or kGranted: take over
+  std::vector<std::uint32_t> pages;        ///< 0 where not granted
+  std::vector<std::uint64_t> generations;
+  bool operator==(const ChunkUpdate&) const = default;
+};
+
+/// Sender → receiver: nothing of this put can touch these pages any more, and they will not be
+/// committed. Idempotent.
+struct DrainNotif {
+  static constexpr const char* kType = "BatonDrainNotif";
+  Parties parties;
+  std::uint64_t put_id = 0;
+  std::vector<std::uint32_t> pages;
+  std::vector<std::uint64_t> generations;
+  bool operator==(const DrainNotif&) const = default;
+};
+
+struct DrainAck {
+  static constexpr const char* kType = "BatonDrainAck";
+  std::uint64_t put_id = 0;
+  std::uint32_t code = 0;
+  std::string message;
+  bool operator==(const DrainAck&) const = default;
+};
+
+/// Sender → receiver: gives back an open request of which nothing will come. Not a failure; what
+/// it holds goes, and its unused reservation. Idempotent; answered by OpenResponse.
+struct ReleaseNotif {
+  static constexpr const char* kType = "BatonReleaseNotif";
+  Parties parties;
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  bool operator==(const ReleaseNotif&) const = default;
+};
+
+using Message =
+    std::variant<AllocRequest, AllocResponse, ProxyNotif, CancelNotif, CacheQueryRequest,
+                 CacheQueryResponse, NixlInitRequest, NixlInitResponse, NixlMemRegRequest,
+                 NixlMemRegResponse, Hello, Welcome, Refusal, OpenRequest, OpenResponse,
+                 CommitRequest, CommitResponse, ChunkUpdate, DrainNotif, DrainAck, ReleaseNotif>;
+
+}  // namespace baton::wire

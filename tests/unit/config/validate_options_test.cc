@@ -1,0 +1,115 @@
+// Options::validate: for those who fill in the struct themselves.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
+#include "baton/options.h"
+
+namespace baton {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+Options receiver() {
+  Options options;
+  options.pd_buffer_size = 1U << 20U;
+  options.pd_peer_init_port = {8300, 8301};
+  options.pd_peer_alloc_port = {8400, 8401};
+  return options;
+}
+
+Options sender() {
+  Options options;
+  options.pd_role = Role::kSender;
+  options.pd_buffer_size = 1U << 20U;
+  return options;
+}
+
+template <typename Change>
+void expect_refused(Options options, Change change, const std::string& complaint) {
+  ASSERT_TRUE(options.validate().ok()) << options.validate();
+  change(options);
+  const Status status = options.validate();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << complaint;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(complaint));
+}
+
+TEST(ValidateOptions, Ranges) {
+  using O = Options;
+  expect_refused(
+      sender(), [](O& o) { o.pd_buffer_size = 0; }, "pd_buffer_size is 0; allowed: int: 1 to");
+  expect_refused(
+      sender(), [](O& o) { o.chunk_size = 0; }, "chunk_size is 0");
+  expect_refused(
+      sender(), [](O& o) { o.pd_put_timeout_ms = milliseconds(0); }, "pd_put_timeout_ms is 0");
+  expect_refused(
+      sender(), [](O& o) { o.pd_put_timeout_ms = milliseconds(-5); }, "pd_put_timeout_ms is -5");
+  expect_refused(
+      sender(), [](O& o) { o.pd_claim_timeout_ms = milliseconds::max(); }, "pd_claim_timeout_ms");
+  expect_refused(
+      sender(), [](O& o) { o.pd_proxy_host = "a\nb"; }, "pd_proxy_host is 'a\\x0ab'");
+  expect_refused(
+      sender(), [](O& o) { o.pd_integrity = static_cast<Integrity>(9); }, "pd_integrity is 9");
+  expect_refused(
+      sender(), [](O& o) { o.pd_peer_init_port.resize(1025); }, "pd_peer_init_port is a list of");
+}
+
+TEST(ValidateOptions, AClaimOutlastsAPut) {
+  expect_refused(
+      sender(), [](Options& o) { o.pd_claim_timeout_ms = o.pd_put_timeout_ms - milliseconds(1); },
+      "pd_claim_timeout_ms is 29999; at least pd_put_timeout_ms, 30000");
+  Options equal = sender();
+  equal.pd_claim_timeout_ms = equal.pd_put_timeout_ms;
+  EXPECT_TRUE(equal.validate().ok());
+}
+
+TEST(ValidateOptions, AReceiverNeedsPortsPerRank) {
+  using O = Options;
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_init_port.clear(); }, "pd_peer_init_port is missing");
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_alloc_port.pop_back(); }, "pd_peer_alloc_port has 1 ports");
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_data_port = {1}; }, "pd_peer_data_port has 1 ports");
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_host.clear(); }, "pd_peer_host is empty");
+  Options any = receiver();
+  any.pd_peer_init_port = any.pd_peer_alloc_port = any.pd_peer_data_port = {0};
+  EXPECT_TRUE(any.validate().ok()) << any.validate();
+}
+
+TEST(ValidateOptions, ARanksPortsDiffer) {
+  using O = Options;
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_alloc_port[1] = 8301; }, "rank 1 has a port twice");
+  expect_refused(
+      receiver(),
+      [](O& o) {
+        o.pd_peer_data_port = {8300, 0};
+      },
+      "rank 0 has a port twice");
+  expect_refused(
+      receiver(),
+      [](O& o) {
+        o.pd_peer_data_port = {0, 8401};
+      },
+      "rank 1 has a port twice");
+}
+
+TEST(ValidateOptions, ASendersProxyIsAHostAndAPort) {
+  using O = Options;
+  expect_refused(
+      sender(), [](O& o) { o.pd_proxy_host = "proxy"; }, "pd_proxy_port is 0 although");
+  expect_refused(
+      sender(), [](O& o) { o.pd_proxy_port = 7500; }, "pd_proxy_host is missing");
+  Options both = sender();
+  both.pd_proxy_host = "::1";
+  both.pd_proxy_port = 7500;
+  EXPECT_TRUE(both.validate().ok());
+}
+
+}  // namespace
+}  // namespace baton
