@@ -35,6 +35,16 @@ Status check_req_id(const std::string& req_id, const Options& options) {
   return absl::OkStatus();
 }
 
+/// `full` cut down to fewer tokens.
+bool is_partial(const TensorMeta& meta, const TensorMeta& full) {
+  const auto tokens = meta.tokens();
+  if (!tokens.ok() || *tokens < 1 || *tokens >= full.tokens().value_or(0)) {
+    return false;
+  }
+  const auto cut = full.with_tokens(*tokens);
+  return cut.ok() && meta == *cut;
+}
+
 Status check_object(std::size_t index, const MemoryObj& object, bool is_last,
                     const CacheLayout& layout, const Options& options, const void* pool) {
   if (!object) {
@@ -48,12 +58,7 @@ Status check_object(std::size_t index, const MemoryObj& object, bool is_last,
   if (meta == layout.full_chunk) {
     return absl::OkStatus();
   }
-  const auto tokens = meta.tokens();
-  const bool fits = is_last && tokens.ok() && *tokens >= 1 &&
-                    *tokens <= static_cast<std::int64_t>(options.chunk_size);
-  const auto partial =
-      fits ? layout.full_chunk.with_tokens(*tokens) : StatusOr<TensorMeta>(tokens.status());
-  if (!fits || !partial.ok() || meta != *partial) {
+  if (!is_last || !is_partial(meta, layout.full_chunk)) {
     return invalid(fmt::format("memory object {} is {}; a chunk here is {}{}", index,
                                describe(meta), describe(layout.full_chunk),
                                is_last ? ", or has fewer tokens as the last one" : ""));
@@ -61,7 +66,7 @@ Status check_object(std::size_t index, const MemoryObj& object, bool is_last,
   if (!options.save_unfull_chunk) {
     return invalid(fmt::format(
         "memory object {} is a partial chunk of {} tokens, and save_unfull_chunk is false", index,
-        *tokens));
+        meta.tokens().value_or(0)));
   }
   return absl::OkStatus();
 }

@@ -190,8 +190,9 @@ TEST_P(TcpHostileTest, SilentConnectionsMakeRoomForNewOnes) {
 
 TEST_P(TcpHostileTest, ASlowHelloIsNotWaitedForLong) {
   auto& reactor = dynamic_cast<EventLoopDriver&>(world().driver()).reactor();
-  auto impatient = TcpTransport::create(reactor, Epoch::random(),
-                                        {.hello_timeout = std::chrono::milliseconds(20)});
+  transport::TcpOptions options;
+  options.hello_timeout = std::chrono::milliseconds(20);
+  const auto impatient = TcpTransport::create(reactor, Epoch::random(), options);
   ASSERT_TRUE(impatient.ok()) << impatient.status();
   on_loop([&] { EXPECT_TRUE((*impatient)->attach(receiver_->buffer()).ok()); });
   Stranger stranger((*impatient)->address().port);
@@ -200,8 +201,8 @@ TEST_P(TcpHostileTest, ASlowHelloIsNotWaitedForLong) {
   on_loop([&] {
     EXPECT_EQ((*impatient)->stats().expired_hellos, 1U);
     (*impatient)->close();
+    (*impatient)->join();
   });
-  world().driver().run([&] { impatient->reset(); });
 }
 
 TEST_P(TcpHostileTest, FramesThatMakeNoSense) {

@@ -13,6 +13,11 @@ namespace baton::demo {
 
 using Clock = std::chrono::steady_clock;
 
+inline double ms_between(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double, std::milli>(end - begin).count();
+}
+inline double ms_since(Clock::time_point begin) { return ms_between(begin, Clock::now()); }
+
 /// One end of a socketpair. send() from any thread; receive() from one.
 class MessagePipe {
  public:
@@ -40,6 +45,9 @@ class MessagePipe {
     }
     return absl::DataLossError(std::string("a message out of turn from another process of the demo"));
   }
+
+  /// For a LoopChannel to take over, when everything that was sent to us has been received.
+  UniqueFd take_socket() { return std::move(socket_); }
 
  private:
   Status wait_readable(Clock::time_point deadline, int interrupt_fd) const;

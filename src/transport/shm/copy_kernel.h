@@ -15,9 +15,10 @@ enum class StoreKind : std::uint8_t {
   kStreamAvx512,  ///< 64
 };
 
-/// From this size on, stores past the cache won on cold buffers at every size that was tried, by up
-/// to a factor of two: an ordinary store first reads the line that it is going to overwrite. Below
-/// it, aligning costs more than is gained, and the reader may still find the bytes in the cache.
+/// From this size on, stores past the cache were faster than memcpy on cold buffers, at every size
+/// that was measured and with every width: an ordinary store first reads the line that it is going
+/// to overwrite. Below it, aligning costs more than is gained, and the reader may still find the
+/// bytes in the cache.
 inline constexpr std::size_t kStreamThresholdBytes = 4096;
 
 /// The kinds that this processor has, slowest first. Never empty.
