@@ -141,6 +141,8 @@ class PdBackend {
   BackendStats stats();
   /// "shm", "tcp": what the options allow, in order of preference.
   std::vector<std::string> transports() const;
+  /// Sender: those really in use, agreed with the receivers that it is connected to now.
+  std::vector<std::string> transports_in_use();
 
   // ---- receiver ----------------------------------------------------------------------------
 

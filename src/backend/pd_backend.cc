@@ -303,6 +303,14 @@ BackendStats PdBackend::stats() {
 
 std::vector<std::string> PdBackend::transports() const { return impl_->transports_; }
 
+std::vector<std::string> PdBackend::transports_in_use() {
+  if (!impl_->check_role(Role::kSender).ok()) {
+    return {};
+  }
+  return impl_->call([](Stack& stack) { return stack.sender().transports_in_use(); })
+      .value_or(std::vector<std::string>{});
+}
+
 // ---- receiver ----------------------------------------------------------------------------------
 
 void PdBackend::claim_async(const std::string& req_id, std::span<const CacheEngineKey> keys,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -265,6 +266,16 @@ bool Sender::cancel(const std::string& req_id, const Status& why) {
     fail_request(key, why);
   }
   return !attempts.empty();
+}
+
+std::vector<std::string> Sender::transports_in_use() const {
+  std::set<std::string> names;
+  for (const auto& [address, link] : links_) {
+    if (link->state() == PeerLink::State::kReady) {
+      names.emplace(link->transport().name());
+    }
+  }
+  return {names.begin(), names.end()};
 }
 
 void Sender::close(Task idle) {

@@ -77,6 +77,8 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
     std::uint64_t links = 0;
   };
   Stats stats() const { return {requests_.size(), puts_.size(), links_.size()}; }
+  /// Of the links that are ready; sorted, each once.
+  std::vector<std::string> transports_in_use() const;
 
  private:
   /// connecting → admitting → staging → open → (last put) sealed → notifying → gone; from anywhere:

@@ -39,7 +39,8 @@ Status system_error(const char* what) {
 Status judge(const std::string& name, int wait_status) {
   if (WIFSIGNALED(wait_status)) {
     return absl::AbortedError(fmt::format("{} was ended by signal {} ({})", name,
-                                          WTERMSIG(wait_status), ::strsignal(WTERMSIG(wait_status))));
+                                          WTERMSIG(wait_status),
+                                          ::strsignal(WTERMSIG(wait_status))));
   }
   if (WEXITSTATUS(wait_status) != 0) {
     return absl::AbortedError(
@@ -91,9 +92,9 @@ Status ChildProcess::wait(std::chrono::milliseconds timeout) {
     pollfd ended{pidfd_.get(), POLLIN, 0};
     int ready = -1;
     do {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-                            deadline - std::chrono::steady_clock::now())
-                            .count();
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())
+              .count();
       ready = ::poll(&ended, 1, left > 0 ? static_cast<int>(left) : 0);
     } while (ready < 0 && errno == EINTR);
     if (ready <= 0) {

@@ -10,9 +10,9 @@ namespace baton::demo {
 namespace {
 
 constexpr const char* kDirectory = "/usr/share/common-licenses/";
-constexpr std::array kNames = {"GPL-3",    "LGPL-2.1", "MPL-2.0",    "GPL-2", "GFDL-1.3",
-                               "MPL-1.1",  "LGPL-2",   "Apache-2.0", "GPL-1", "GFDL-1.2",
-                               "LGPL-3",   "CC0-1.0",  "Artistic",   "BSD"};
+constexpr std::array kNames = {"GPL-3",   "LGPL-2.1", "MPL-2.0",    "GPL-2", "GFDL-1.3",
+                               "MPL-1.1", "LGPL-2",   "Apache-2.0", "GPL-1", "GFDL-1.2",
+                               "LGPL-3",  "CC0-1.0",  "Artistic",   "BSD"};
 
 }  // namespace
 

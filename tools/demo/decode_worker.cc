@@ -52,8 +52,7 @@ Status DecodeWorker::start() {
 }
 
 StatusOr<std::vector<Step>> DecodeWorker::steps_of(const DecodeJob& job) {
-  const auto claim =
-      backend_->claim(job.req_id, keys_of(job.prompt, setup_, *engine_.model));
+  const auto claim = backend_->claim(job.req_id, keys_of(job.prompt, setup_, *engine_.model));
   if (!claim.ok()) {
     return claim.status();
   }

@@ -25,17 +25,19 @@ class OnceAt {
   FaultCount damaged_;
 };
 
-void flip_a_byte(std::span<std::byte> chunk) { chunk[chunk.size() / 2] ^= std::byte{0xFF}; }
+void flip_a_byte(std::span<std::byte> chunk) {
+  chunk[chunk.size() / 2] ^= std::byte{0xFF};
+}
 
 }  // namespace
 
 FaultInjection make_faults(const Setup& setup, const FaultCount& damaged) {
-  const auto flip = [once = OnceAt(setup.fault_at_chunk, damaged)](
-                        std::span<std::byte> chunk) mutable {
-    if (once()) {
-      flip_a_byte(chunk);
-    }
-  };
+  const auto flip =
+      [once = OnceAt(setup.fault_at_chunk, damaged)](std::span<std::byte> chunk) mutable {
+        if (once()) {
+          flip_a_byte(chunk);
+        }
+      };
   FaultInjection faults;
   switch (setup.fault) {
     case Fault::kNone:

@@ -11,7 +11,9 @@
 namespace baton::demo {
 namespace {
 
-Status gone() { return absl::UnavailableError(std::string("the other process is gone")); }
+Status gone() {
+  return absl::UnavailableError(std::string("the other process is gone"));
+}
 
 }  // namespace
 
@@ -34,8 +36,7 @@ Status MessagePipe::send(const Message& message) {
 
 Status MessagePipe::wait_readable(Clock::time_point deadline, int interrupt_fd) const {
   while (true) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) {
       return absl::DeadlineExceededError(std::string("no answer in time"));
     }

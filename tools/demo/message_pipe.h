@@ -16,7 +16,9 @@ using Clock = std::chrono::steady_clock;
 inline double ms_between(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double, std::milli>(end - begin).count();
 }
-inline double ms_since(Clock::time_point begin) { return ms_between(begin, Clock::now()); }
+inline double ms_since(Clock::time_point begin) {
+  return ms_between(begin, Clock::now());
+}
 
 /// One end of a socketpair. send() from any thread; receive() from one.
 class MessagePipe {
@@ -43,7 +45,8 @@ class MessagePipe {
     if (const auto* failure = std::get_if<Failure>(&*message)) {
       return absl::AbortedError(failure->message);
     }
-    return absl::DataLossError(std::string("a message out of turn from another process of the demo"));
+    return absl::DataLossError(
+        std::string("a message out of turn from another process of the demo"));
   }
 
   /// For a LoopChannel to take over, when everything that was sent to us has been received.

@@ -16,9 +16,10 @@ namespace baton::demo {
 namespace {
 
 constexpr std::array<const char*, std::variant_size_v<Message>> kTypes = {
-    "setup",     "planned_request", "worker_ready", "prefill_job", "first_token",
-    "puts_ended", "decode_job",     "decode_done",  "finish",      "worker_end",
-    "reference_result", "request_result", "run_end", "failure"};
+    "setup",       "planned_request", "worker_ready",     "prefill_job",
+    "first_token", "puts_ended",      "decode_job",       "decode_done",
+    "finish",      "worker_end",      "reference_result", "request_result",
+    "run_end",     "failure"};
 
 }  // namespace
 
@@ -36,8 +37,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DecodeDone, index, error, steps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerEnd, transports, pages_total, pages_retained,
                                    pages_free_after_evict, faults)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ReferenceResult, index, steps)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RequestResult, index, prefiller, decoder, prompt_tokens,
-                                   ttft_ms, puts, error, steps)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RequestResult, index, prefiller, decoder, prompt_tokens, ttft_ms,
+                                   puts, error, steps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunEnd, transports, pages_total, pages_retained,
                                    pages_free_after_evict, faults, peak_open)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Failure, message)

@@ -1,8 +1,9 @@
 // What the processes of the demo say to each other: one JSON object a line.
 //
 //     main ── Setup, PlannedRequest… ──▶ reference     ── ReferenceResult…, or Failure ──▶ main
-//     main ── Setup, PlannedRequest… ──▶ proxy         ── RequestResult…, RunEnd, or Failure ──▶ main
-//     proxy ── Setup, jobs…, Finish ──▶ workers        ── WorkerReady, results…, WorkerEnd ──▶ proxy
+//     main ── Setup, PlannedRequest… ──▶ proxy         ── RequestResult…, RunEnd, or Failure ──▶
+//     main proxy ── Setup, jobs…, Finish ──▶ workers        ── WorkerReady, results…, WorkerEnd ──▶
+//     proxy
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,8 @@ std::string complaint_about(const RequestOutcome& request, std::size_t index) {
     return fmt::format("request {} failed: {}", index + 1, request.handoff->error);
   }
   const auto& found = request.handoff->steps;
-  const auto differs = std::mismatch(found.begin(), found.end(), request.reference.begin(),
-                                     request.reference.end());
+  const auto differs =
+      std::mismatch(found.begin(), found.end(), request.reference.begin(), request.reference.end());
   return fmt::format("request {} differs from the run in one process, first at token {}", index + 1,
                      differs.first - found.begin() + 1);
 }

@@ -23,14 +23,11 @@ struct Shape {
 /// In the order of dispatch: long ones next to each other, so that admission has to wait; those
 /// with the shared prefix close together, so that it is found again before it is evicted.
 constexpr std::array kShapes = {
-    Shape{500, false, true, 0},    Shape{1, false, false, 3},
-    Shape{2100, false, false, 4},  Shape{17, false, false, 6},
-    Shape{1124, true, false, 1},   Shape{1324, true, false, 2},
-    Shape{64, false, false, 7},    Shape{2049, false, false, 11},
-    Shape{1061, true, true, 8},    Shape{128, false, false, 9},
-    Shape{777, false, false, 10},  Shape{1500, false, false, 5},
-    Shape{63, false, false, 12},   Shape{129, false, false, 13},
-    Shape{1000, false, true, 14},
+    Shape{500, false, true, 0},  Shape{1, false, false, 3},     Shape{2100, false, false, 4},
+    Shape{17, false, false, 6},  Shape{1124, true, false, 1},   Shape{1324, true, false, 2},
+    Shape{64, false, false, 7},  Shape{2049, false, false, 11}, Shape{1061, true, true, 8},
+    Shape{128, false, false, 9}, Shape{777, false, false, 10},  Shape{1500, false, false, 5},
+    Shape{63, false, false, 12}, Shape{129, false, false, 13},  Shape{1000, false, true, 14},
 };
 
 /// Conversations with `requests` requests in all: the shapes round and round, the last round cut by
@@ -79,12 +76,13 @@ class Scissors {
   std::size_t next_ = 0;
 };
 
-std::uint32_t round_up(std::uint32_t value, std::uint32_t to) { return (value + to - 1) / to * to; }
+std::uint32_t round_up(std::uint32_t value, std::uint32_t to) {
+  return (value + to - 1) / to * to;
+}
 
 void add(Plan& plan, PlannedRequest request, std::uint32_t prompt_tokens,
          const DemoOptions& options) {
-  const std::uint32_t chunks =
-      round_up(prompt_tokens, options.chunk_tokens) / options.chunk_tokens;
+  const std::uint32_t chunks = round_up(prompt_tokens, options.chunk_tokens) / options.chunk_tokens;
   plan.largest_chunks = std::max(plan.largest_chunks, chunks);
   plan.total_chunks += chunks;
   plan.context_tokens = std::max(plan.context_tokens, prompt_tokens + options.tokens);
@@ -132,8 +130,8 @@ StatusOr<Plan> make_plan(const DemoOptions& options, const ModelLimits& model,
       add(plan, std::move(second), tokens + turn_tokens, options);
     }
   }
-  plan.context_tokens = std::min(round_up(plan.context_tokens, options.chunk_tokens),
-                                 model.max_context_tokens);
+  plan.context_tokens =
+      std::min(round_up(plan.context_tokens, options.chunk_tokens), model.max_context_tokens);
   return plan;
 }
 

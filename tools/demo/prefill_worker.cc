@@ -121,8 +121,8 @@ Status PrefillWorker::compute(Prefill& prefill) {
   engine::LlamaSession& session = *engine_.session;
   const std::size_t prompt_tokens = prefill.job.prompt.size();
   session.clear();
-  const auto step = engine::prefill(
-      session, prefill.job.prompt, [&](std::uint32_t first, std::uint32_t end) {
+  const auto step =
+      engine::prefill(session, prefill.job.prompt, [&](std::uint32_t first, std::uint32_t end) {
         auto chunk = prefill.request->allocate(
             engine::kv_chunk_meta(engine_.model->kv_shape(), end - first));
         if (!chunk.ok()) {

@@ -25,8 +25,7 @@ void note_error(RequestResult& result, const std::string& error) {
 }  // namespace
 
 ProxyDriver::ProxyDriver(Scheduler& scheduler, proxy::ReleaseGate& gate, proxy::Router router,
-                         const Setup& setup, std::vector<PlannedRequest> requests,
-                         Outlets outlets)
+                         const Setup& setup, std::vector<PlannedRequest> requests, Outlets outlets)
     : scheduler_(scheduler),
       gate_(gate),
       router_(std::move(router)),
@@ -85,17 +84,17 @@ Status ProxyDriver::dispatch(Request& request) {
   request.result.decoder = static_cast<std::uint32_t>(request.at.decoder);
   const std::uint32_t index = request.plan.index;
   // Before the prefiller knows the name: an earlier word would not be kept.
-  Status expected = gate_.expect(request.at.req_id, kRanks,
-                                 std::chrono::milliseconds(setup_.timeout_ms),
-                                 [this, index](const Status& status) { on_released(index, status); });
+  Status expected =
+      gate_.expect(request.at.req_id, kRanks, std::chrono::milliseconds(setup_.timeout_ms),
+                   [this, index](const Status& status) { on_released(index, status); });
   if (!expected.ok()) {
     return expected;
   }
   request.dispatched = scheduler_.now();
   const WorkerReady& decoder = decoders_[request.at.decoder];
-  outlets_.to_prefiller(request.result.prefiller,
-                        PrefillJob{index, request.at.req_id, request.prompt, decoder.init_port,
-                                   decoder.alloc_port});
+  outlets_.to_prefiller(
+      request.result.prefiller,
+      PrefillJob{index, request.at.req_id, request.prompt, decoder.init_port, decoder.alloc_port});
   return absl::OkStatus();
 }
 

@@ -66,7 +66,8 @@ Status Proxy::build(std::vector<PlannedRequest> requests) {
   driver_ = std::make_unique<ProxyDriver>(
       loop_, *gate_, *std::move(router), setup_, std::move(requests),
       ProxyDriver::Outlets{
-          .to_prefiller = [this](auto worker, const Message& job) { prefillers_.send(worker, job); },
+          .to_prefiller = [this](auto worker,
+                                 const Message& job) { prefillers_.send(worker, job); },
           .to_decoder = [this](auto worker, const Message& job) { decoders_.send(worker, job); },
           .on_result = [this](const RequestResult& result) { main_->send(result); },
           // Prefillers first: decoders count their pages when no writer is left.

@@ -28,9 +28,9 @@ Status run(MessagePipe& pipe) {
       return fine;
     }
     const auto first = static_cast<std::size_t>(request->follows);
-    prompts.push_back(request->follows < 0 ? request->tokens
-                                           : second_turn(prompts[first], answers[first],
-                                                         request->tokens));
+    prompts.push_back(request->follows < 0
+                          ? request->tokens
+                          : second_turn(prompts[first], answers[first], request->tokens));
     auto steps = engine::generate(*engine->session, prompts.back(), setup->tokens);
     if (!steps.ok()) {
       return steps.status();
@@ -45,6 +45,8 @@ Status run(MessagePipe& pipe) {
 
 }  // namespace
 
-int run_reference(UniqueFd socket) { return run_worker(std::move(socket), run); }
+int run_reference(UniqueFd socket) {
+  return run_worker(std::move(socket), run);
+}
 
 }  // namespace baton::demo

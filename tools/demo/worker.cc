@@ -28,8 +28,7 @@ StatusOr<Engine> Engine::create(const Setup& setup) {
   }
   result.model = *std::move(model);
   auto session = engine::LlamaSession::create(
-      result.model,
-      {.context_tokens = setup.context_tokens, .chunk_tokens = setup.chunk_tokens});
+      result.model, {.context_tokens = setup.context_tokens, .chunk_tokens = setup.chunk_tokens});
   if (!session.ok()) {
     return session.status();
   }
@@ -39,9 +38,8 @@ StatusOr<Engine> Engine::create(const Setup& setup) {
 
 std::vector<CacheEngineKey> keys_of(std::span<const Token> prompt, const Setup& setup,
                                     const engine::LlamaModel& model) {
-  return engine::chunk_keys(
-      prompt, setup.chunk_tokens,
-      {.model_name = kModelName, .model_fingerprint = model.fingerprint()});
+  return engine::chunk_keys(prompt, setup.chunk_tokens,
+                            {.model_name = kModelName, .model_fingerprint = model.fingerprint()});
 }
 
 CacheLayout layout_of(const Setup& setup, const engine::LlamaModel& model) {

@@ -77,9 +77,9 @@ void WorkerGroup::on_channel_end(Worker& worker, const Status& why) {
     }
     return;
   }
-  std::string text = exited.ok() ? fmt::format("{}: {}", worker.process->name(),
-                                               std::string(why.message()))
-                                 : std::string(exited.message());
+  std::string text = exited.ok()
+                         ? fmt::format("{}: {}", worker.process->name(), std::string(why.message()))
+                         : std::string(exited.message());
   if (!worker.failure.empty()) {
     text += ": " + worker.failure;
   }

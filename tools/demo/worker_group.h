@@ -29,13 +29,14 @@ class WorkerGroup {
 
   /// "demo-prefill" and "prefiller", for instance.
   static StatusOr<std::unique_ptr<WorkerGroup>> spawn(const std::string& subcommand,
-                                                      const std::string& kind,
-                                                      std::uint32_t count);
+                                                      const std::string& kind, std::uint32_t count);
 
   void connect(Reactor& reactor, Setup setup, Handlers handlers);
   void disconnect();
 
-  void send(std::uint32_t worker, const Message& message) { workers_[worker].channel->send(message); }
+  void send(std::uint32_t worker, const Message& message) {
+    workers_[worker].channel->send(message);
+  }
   /// Asks all to end; on_all_ended follows.
   void finish();
 

@@ -43,7 +43,8 @@ void Inbound::on_ready(std::uint32_t /*events*/) {
 Status Inbound::receive_slice() {
   // Headers count too: a stream of nothing but headers must not keep the loop for itself.
   for (std::size_t left_bytes = options_.slice_bytes; left_bytes > 0;) {
-    const auto got = write_ ? receive_payload(left_bytes) : receive_header();
+    const bool in_payload = write_.length_bytes > 0;
+    const auto got = in_payload ? receive_payload(left_bytes) : receive_header();
     if (!got.ok()) {
       return got.status();
     }
@@ -56,7 +57,7 @@ Status Inbound::receive_slice() {
 }
 
 StatusOr<std::size_t> Inbound::receive_header() {
-  const auto got = socket_.receive(std::span(header_).subspan(header_bytes_));
+  auto got = socket_.receive(std::span(header_).subspan(header_bytes_));
   if (!got.ok()) {
     return got.status();
   }
@@ -100,32 +101,29 @@ Status Inbound::take_end(const EndOfBatch& end) {
 }
 
 StatusOr<std::size_t> Inbound::receive_payload(std::size_t max_bytes) {
-  WriteHeader piece = *write_;
+  WriteHeader piece = write_;
   piece.length_bytes = std::min<std::uint64_t>(piece.length_bytes, max_bytes);
   // Grants can end between two pieces. The guard runs on this loop, so none ends inside recv().
   if (!target_.allows(writer_, piece)) {
     return reject(piece);
   }
-  const auto got = socket_.receive(
+  auto got = socket_.receive(
       target_.buffer->page(piece.page).subspan(piece.offset_bytes, piece.length_bytes));
   if (!got.ok()) {
     return got.status();
   }
-  write_->offset_bytes += *got;
-  write_->length_bytes -= *got;
-  if (write_->length_bytes == 0) {
-    write_.reset();
-  }
+  write_.offset_bytes += *got;
+  write_.length_bytes -= *got;
   return got;
 }
 
 Status Inbound::reject(const WriteHeader& write) {
   ++target_.stats.rejected_writes;
-  std::string what = fmt::format(
+  const std::string what = fmt::format(
       "a write to page {} (generation {}, offset {}, {} bytes) outside the writer's grants",
       write.page, write.generation, write.offset_bytes, write.length_bytes);
   log::warning("tcp: peer {} tried {}; its connection is closed", writer_.brief(), what);
-  return absl::PermissionDeniedError(std::move(what));
+  return absl::PermissionDeniedError(what);
 }
 
 Status Inbound::send_ack() {

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "src/memory/registered_buffer.h"
 #include "src/transport/tcp/frames.h"
@@ -51,8 +50,8 @@ class Inbound {
   Ended ended_;
   FrameBytes header_{};
   std::size_t header_bytes_ = 0;  // of header_, received
-  /// What is left of the write frame whose payload is arriving.
-  std::optional<WriteHeader> write_;
+  /// What is left of the write frame whose payload is arriving; of length 0 between frames.
+  WriteHeader write_;
   std::uint64_t last_placed_ = 0;  // batch
   std::uint64_t last_acknowledged_ = 0;
   AckBytes ack_{};

@@ -1,0 +1,276 @@
+// The receiver against a hand-made sender: late, doubled, forged and senseless messages.
+// Promises: P1, P3, P7, P8.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <deque>
+
+#include "src/base/digest.h"
+#include "tests/support/handoff.h"
+
+namespace baton {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using namespace ::baton::testing;  // NOLINT: the fixture's vocabulary
+
+/// Speaks the protocol one message at a time, and writes what it is granted.
+class RawSender {
+ public:
+  RawSender(World& world, const ReceiverNode& receiver)
+      : world_(world), receiver_(receiver.epoch()), epoch_(Epoch::random()) {
+    buffer_ = *RegisteredBuffer::create(128, 8);
+    transport_ = std::make_unique<transport::LoopbackTransport>(world.hub, epoch_);
+    EXPECT_TRUE(transport_->attach(*buffer_).ok());
+    const auto collect = [this](std::string_view payload) {
+      answers_.push_back(*wire::decode(payload, {}));
+    };
+    const std::string identity = "baton-" + epoch_.hex();
+    init_ = *world.network.connect_client(receiver.address().init_endpoint, identity + "-i",
+                                          collect);
+    alloc_ = *world.network.connect_client(receiver.address().alloc_endpoint, identity + "-a",
+                                           collect);
+  }
+  ~RawSender() {
+    transport_->close();
+    world_.scheduler.run_ready();
+    transport_->join();
+  }
+
+  wire::Hello hello() const {
+    wire::Hello hello{1, 1, epoch_, tiny_layout(), {{"loopback", ""}}};
+    return hello;
+  }
+  /// The receiver's Welcome or Refusal.
+  wire::Message shake_hands(const wire::Hello& hello) {
+    wire::NixlInitRequest request;
+    request.baton = wire::encode(hello);
+    EXPECT_TRUE(init_->send(wire::encode(request)).ok());
+    const auto response = std::get<wire::NixlInitResponse>(next());
+    return *wire::decode(*response.baton, {});
+  }
+  void connect() {
+    const auto welcome = std::get<wire::Welcome>(shake_hands(hello()));
+    bool connected = false;
+    transport_->connect(receiver_, welcome.ticket,
+                        world_.scheduler.now() + std::chrono::seconds(5),
+                        [&](const Status& status) { connected = status.ok(); });
+    world_.scheduler.run_for(std::chrono::milliseconds(5));
+    ASSERT_TRUE(connected);
+  }
+
+  wire::Parties parties() const { return {epoch_, receiver_}; }
+  void send(const wire::Message& message) {
+    EXPECT_TRUE(alloc_->send(wire::encode(message)).ok());
+    world_.scheduler.run_for(std::chrono::milliseconds(5));
+  }
+  void send_raw(std::string_view bytes) {
+    EXPECT_TRUE(alloc_->send(bytes).ok());
+    world_.scheduler.run_for(std::chrono::milliseconds(5));
+  }
+  wire::Message next() {
+    EXPECT_TRUE(world_.scheduler.run_until([&] { return !answers_.empty(); }));
+    wire::Message message = std::move(answers_.front());
+    answers_.pop_front();
+    return message;
+  }
+  bool quiet() const { return answers_.empty(); }
+
+  wire::AllocRequest alloc(std::uint64_t put_id, const std::string& req_id, std::uint64_t first,
+                           std::uint64_t count, bool last = true) const {
+    wire::AllocRequest request;
+    request.keys = tiny_keys(first, count);
+    request.fmt = MemoryFormat::kKv2ltd;
+    request.shape = {2, 1, 4, 8};
+    request.dtype = DType::kHalf;
+    request.last_chunk_toks = 4;
+    request.async = {req_id, last, static_cast<std::uint32_t>(count)};
+    request.baton = {parties(), 0, put_id};
+    return request;
+  }
+  wire::AllocResponse allocate(std::uint64_t put_id, const std::string& req_id,
+                               std::uint64_t first, std::uint64_t count) {
+    send(alloc(put_id, req_id, first, count));
+    return std::get<wire::AllocResponse>(next());
+  }
+  /// Writes `seed`'s bytes into a granted page.
+  Status write(std::uint32_t page, std::uint64_t generation, std::uint64_t seed) {
+    const auto bytes = chunk_bytes(seed, 128);
+    std::memcpy(buffer_->page(0).data(), bytes.data(), bytes.size());
+    Status result = absl::UnknownError(std::string("not done"));
+    transport_->write_batch(receiver_, {{buffer_->page(0).first(128), page, generation, 0}},
+                            [&](const Status& status) { result = status; });
+    world_.scheduler.run_for(std::chrono::milliseconds(5));
+    return result;
+  }
+  wire::CommitRequest commit(std::uint64_t put_id, std::uint32_t page, std::uint64_t generation,
+                             std::uint64_t seed) const {
+    return {parties(), put_id, 0, {page}, {generation}, {digest_of(chunk_bytes(seed, 128))}};
+  }
+  std::uint32_t commit_code(const wire::CommitRequest& request) {
+    send(request);
+    return std::get<wire::CommitResponse>(next()).code;
+  }
+
+ private:
+  World& world_;
+  const Epoch receiver_;
+  const Epoch epoch_;
+  std::unique_ptr<RegisteredBuffer> buffer_;
+  std::unique_ptr<transport::LoopbackTransport> transport_;
+  std::unique_ptr<control::Client> init_;
+  std::unique_ptr<control::Client> alloc_;
+  std::deque<wire::Message> answers_;
+};
+
+class ProtocolTest : public ::testing::Test {
+ protected:
+  ProtocolTest() { raw_.connect(); }
+
+  World world_;
+  ReceiverNode receiver_{world_, "r", 4};
+  RawSender raw_{world_, receiver_};
+};
+
+TEST_F(ProtocolTest, ACommitMustNamePutPageAndGeneration) {
+  const auto granted = raw_.allocate(1, "req", 0, 1);
+  const auto page = static_cast<std::uint32_t>(granted.remote_indexes[0]);
+  const std::uint64_t generation = granted.baton->generations[0];
+  ASSERT_TRUE(raw_.write(page, generation, 7).ok());
+  EXPECT_NE(raw_.commit_code(raw_.commit(2, page, generation, 7)), 0U) << "another put";
+  EXPECT_NE(raw_.commit_code(raw_.commit(1, page + 1, generation, 7)), 0U) << "another page";
+  EXPECT_NE(raw_.commit_code(raw_.commit(1, page, generation + 1, 7)), 0U) << "another generation";
+  EXPECT_NE(raw_.commit_code(raw_.commit(1, 4'000'000'000U, generation, 7)), 0U);
+  EXPECT_NE(raw_.commit_code(raw_.commit(1, page, generation, 8)), 0U) << "another digest";
+  auto without_digest = raw_.commit(1, page, generation, 7);
+  without_digest.digests.clear();
+  EXPECT_NE(raw_.commit_code(without_digest), 0U);
+  EXPECT_FALSE(receiver_->contains(tiny_key(0)));
+
+  EXPECT_EQ(raw_.commit_code(raw_.commit(1, page, generation, 7)), 0U);
+  EXPECT_TRUE(receiver_->contains(tiny_key(0)));
+  EXPECT_EQ(raw_.commit_code(raw_.commit(1, page, generation, 7)), 0U) << "idempotent";
+}
+
+TEST_F(ProtocolTest, ALateDrainOrCommitNeverTouchesAPageThatWasGrantedAgain) {
+  // All four pages: the next grants must use them again.
+  const auto first = raw_.allocate(1, "first", 0, 4);
+  raw_.send(wire::CancelNotif{"first", {}, wire::CancelNotif::Baton{raw_.parties(), 0, "test"}});
+  EXPECT_EQ(receiver_.pages().quarantined, 4U);
+  wire::DrainNotif drain{raw_.parties(), 1, {}, {}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    drain.pages.push_back(static_cast<std::uint32_t>(first.remote_indexes[i]));
+    drain.generations.push_back(first.baton->generations[i]);
+  }
+  raw_.send(drain);
+  EXPECT_EQ(std::get<wire::DrainAck>(raw_.next()).code, 0U);
+  EXPECT_EQ(receiver_.pages().free, 4U);
+
+  const auto second = raw_.allocate(2, "second", 10, 4);
+  ASSERT_EQ(second.baton->code, 0U);
+  raw_.send(drain);
+  EXPECT_EQ(std::get<wire::DrainAck>(raw_.next()).code, 0U) << "idempotent";
+  EXPECT_EQ(receiver_.pages().granted, 4U) << "the second request keeps its pages";
+  EXPECT_NE(raw_.commit_code(raw_.commit(1, drain.pages[0], drain.generations[0], 7)), 0U);
+  EXPECT_EQ(receiver_->audit(), "");
+}
+
+TEST_F(ProtocolTest, AWriteAfterTheGrantEndedIsRefusedByTheGuard) {
+  const auto granted = raw_.allocate(1, "req", 0, 1);
+  const auto page = static_cast<std::uint32_t>(granted.remote_indexes[0]);
+  raw_.send(wire::CancelNotif{"req", {}, wire::CancelNotif::Baton{raw_.parties(), 0, "test"}});
+  EXPECT_FALSE(raw_.write(page, granted.baton->generations[0], 7).ok());
+}
+
+TEST_F(ProtocolTest, AnotherIncarnationOfTheReceiverIsNotSpokenTo) {
+  auto request = raw_.alloc(1, "req", 0, 1);
+  request.baton->parties.receiver_epoch = Epoch::random();
+  raw_.send(request);
+  const auto refused = std::get<wire::AllocResponse>(raw_.next());
+  EXPECT_EQ(refused.baton->code, static_cast<std::uint32_t>(StatusCode::kUnavailable));
+  EXPECT_THAT(refused.remote_indexes, IsEmpty());
+  EXPECT_EQ(receiver_.pages().free, 4U);
+}
+
+TEST_F(ProtocolTest, NobodySpeaksForAnotherSender) {
+  RawSender thief(world_, receiver_);
+  thief.connect();
+  auto request = thief.alloc(1, "req", 0, 1);
+  request.baton->parties = raw_.parties();
+  thief.send(request);
+  EXPECT_EQ(std::get<wire::AllocResponse>(thief.next()).baton->code,
+            static_cast<std::uint32_t>(StatusCode::kPermissionDenied));
+}
+
+TEST_F(ProtocolTest, WithoutADataConnectionNothingIsGranted) {
+  RawSender unconnected(world_, receiver_);
+  const auto refused = unconnected.allocate(1, "req", 0, 1);
+  EXPECT_EQ(refused.baton->code, static_cast<std::uint32_t>(StatusCode::kUnavailable));
+}
+
+TEST_F(ProtocolTest, APutIdIsUsedOnce) {
+  EXPECT_EQ(raw_.allocate(1, "req", 0, 1).baton->code, 0U);
+  const auto again = raw_.allocate(1, "other", 1, 1);
+  EXPECT_EQ(again.baton->code, static_cast<std::uint32_t>(StatusCode::kAlreadyExists));
+}
+
+TEST_F(ProtocolTest, ChunksOfAnotherShapeAreRefused) {
+  auto request = raw_.alloc(1, "req", 0, 1);
+  request.shape = {2, 1, 4, 16};
+  raw_.send(request);
+  EXPECT_EQ(std::get<wire::AllocResponse>(raw_.next()).baton->code,
+            static_cast<std::uint32_t>(StatusCode::kInvalidArgument));
+  EXPECT_EQ(receiver_.pages().free, 4U);
+}
+
+TEST_F(ProtocolTest, RubbishAndStockMessagesAreCountedAndHarmNobody) {
+  raw_.send_raw("");
+  raw_.send_raw("\xc1\xc1\xc1");
+  raw_.send_raw(std::string(100'000, '\x91'));
+  auto stock = raw_.alloc(1, "req", 0, 1);
+  stock.baton.reset();
+  raw_.send(stock);
+  raw_.send(wire::ProxyNotif{"req"});
+  EXPECT_TRUE(raw_.quiet());
+  EXPECT_EQ(receiver_->stats().rejected_messages, 5U);
+  EXPECT_EQ(raw_.allocate(2, "req", 0, 1).baton->code, 0U) << "it goes on serving";
+}
+
+TEST_F(ProtocolTest, TheHandshakeNamesWhatDiffers) {
+  const auto refused = [&](const wire::Hello& hello) {
+    RawSender other(world_, receiver_);
+    return std::get<wire::Refusal>(other.shake_hands(hello)).message;
+  };
+  auto hello = raw_.hello();
+  hello.epoch = Epoch::random();
+  hello.version_min = hello.version_max = 7;
+  EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("7 to 7"), HasSubstr("1 to 1")));
+  hello = raw_.hello();
+  hello.layout.hash_scheme = "other-hash";
+  EXPECT_THAT(refused(hello),
+              ::testing::AllOf(HasSubstr("other-hash"), HasSubstr("test-hash-v1")));
+  hello = raw_.hello();
+  hello.layout.shape = {2, 1, 4, 16};
+  EXPECT_THAT(refused(hello),
+              ::testing::AllOf(HasSubstr("[2, 1, 4, 16]"), HasSubstr("[2, 1, 4, 8]")));
+  hello = raw_.hello();
+  hello.transports = {{"carrier-pigeon", ""}};
+  EXPECT_THAT(refused(hello),
+              ::testing::AllOf(HasSubstr("carrier-pigeon"), HasSubstr("loopback")));
+}
+
+TEST_F(ProtocolTest, ASenderThatComesBackIsFencedFirst) {
+  const auto granted = raw_.allocate(1, "req", 0, 2);
+  ASSERT_EQ(granted.baton->code, 0U);
+  // The same epoch says hello again: its former connection is fenced, then it is let in.
+  const auto refused = std::get<wire::Refusal>(raw_.shake_hands(raw_.hello()));
+  EXPECT_EQ(refused.code, static_cast<std::uint32_t>(StatusCode::kUnavailable));
+  world_.scheduler.run_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(receiver_.pages().free, 4U);
+  EXPECT_TRUE(std::holds_alternative<wire::Welcome>(raw_.shake_hands(raw_.hello())));
+}
+
+}  // namespace
+}  // namespace baton

@@ -1,0 +1,21 @@
+// What was asked for on the command line.
+#pragma once
+
+#include <variant>
+
+#include "tools/demo/options.h"
+
+namespace baton {
+
+/// Help or version was shown, or the arguments were wrong, which was said: end with this status.
+struct ExitNow {
+  int status = 0;
+};
+
+using Command = std::variant<ExitNow, demo::DemoOptions>;
+
+inline constexpr int kUsageError = 2;
+
+Command parse_command_line(int argc, char** argv);
+
+}  // namespace baton

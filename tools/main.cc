@@ -1,0 +1,71 @@
+// The `baton` command.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string_view>
+#include <variant>
+
+#include "tools/command_line.h"
+#ifdef BATON_WITH_LLAMA
+#include "tools/demo/decode_worker.h"
+#include "tools/demo/demo.h"
+#include "tools/demo/prefill_worker.h"
+#include "tools/demo/proxy_process.h"
+#include "tools/demo/reference.h"
+#endif
+
+namespace baton {
+namespace {
+
+#ifdef BATON_WITH_LLAMA
+
+struct HiddenCommand {
+  std::string_view name;
+  int (*run)(UniqueFd socket);
+};
+
+/// How the demo starts itself: `baton demo-… FD`.
+constexpr HiddenCommand kHiddenCommands[] = {{"demo-reference", demo::run_reference},
+                                             {"demo-proxy", demo::run_proxy},
+                                             {"demo-prefill", demo::run_prefill_worker},
+                                             {"demo-decode", demo::run_decode_worker}};
+
+int run(int argc, char** argv) {
+  for (const HiddenCommand& command : kHiddenCommands) {
+    if (argc == 3 && command.name == argv[1]) {
+      return command.run(UniqueFd(std::atoi(argv[2])));
+    }
+  }
+  const Command command = parse_command_line(argc, argv);
+  if (const auto* exit_now = std::get_if<ExitNow>(&command)) {
+    return exit_now->status;
+  }
+  return demo::run_demo(std::get<demo::DemoOptions>(command));
+}
+
+#else
+
+int run(int argc, char** argv) {
+  const Command command = parse_command_line(argc, argv);
+  if (const auto* exit_now = std::get_if<ExitNow>(&command)) {
+    return exit_now->status;
+  }
+  fmt::print(stderr, "baton demo: this build has no llama.cpp (BATON_WITH_LLAMA=OFF)\n");
+  return 1;
+}
+
+#endif
+
+}  // namespace
+}  // namespace baton
+
+int main(int argc, char** argv) {
+  try {
+    return baton::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "baton: {}\n", error.what());
+    return 1;
+  }
+}
