@@ -45,15 +45,16 @@ StatusOr<std::unique_ptr<Stack>> Stack::create(const Options& options, const Cac
   return stack;
 }
 
-Status Stack::build_transports_on_loop() {
+Status Stack::build_transports_on_loop(std::uint32_t worker_id) {
   if (options_.pd_transport != TransportChoice::kTcp) {
     transports_.push_back(std::make_unique<transport::ShmTransport>(*loop_, epoch_));
   }
   if (options_.pd_transport != TransportChoice::kShm) {
     transport::TcpOptions tcp;
     tcp.host = options_.pd_peer_host;
-    tcp.port = options_.pd_peer_data_port.empty() ? std::uint16_t{0}
-                                                  : options_.pd_peer_data_port.front();
+    tcp.port = worker_id < options_.pd_peer_data_port.size()
+                   ? options_.pd_peer_data_port[worker_id]
+                   : std::uint16_t{0};
     auto made = transport::TcpTransport::create(*loop_, epoch_, tcp);
     if (!made.ok()) {
       return made.status();
@@ -69,7 +70,7 @@ Status Stack::build_transports_on_loop() {
 }
 
 Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
-  if (Status built = build_transports_on_loop(); !built.ok()) {
+  if (Status built = build_transports_on_loop(layout.worker_id); !built.ok()) {
     return built;
   }
   std::vector<transport::Transport*> transports;

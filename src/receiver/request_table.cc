@@ -193,10 +193,11 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
     const Chunk* chunk = pool_.find(key);
     needed += chunk != nullptr && request.held.contains(chunk) ? 0 : 1;
   }
-  if (needed > request.reserved) {
+  const std::uint32_t left = request.reserved - request.spares;
+  if (needed > left) {
     return absl::ResourceExhaustedError(fmt::format(
         "request {} has {} reserved pages left, put {} needs {}: it was opened for fewer chunks",
-        request.id.req_id, request.reserved, message.baton->put_id, needed));
+        request.id.req_id, left, message.baton->put_id, needed));
   }
   return absl::OkStatus();
 }
@@ -238,6 +239,7 @@ void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
       }
       // Of another request: keep the unit as a spare. Of this one: if that put fails, so does this.
       key = {chunk, wire::KeyState::kInFlight, new_hold};
+      request.spares += new_hold ? 1 : 0;
       chunk->waiters.push_back({&put, index});
       ++put.unresolved;
     }
@@ -248,15 +250,9 @@ void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
 }
 
 void RequestTable::seal(Request& request) {
-  std::uint32_t spares = 0;
-  for (const auto& [id, put] : request.puts) {
-    spares += static_cast<std::uint32_t>(
-        std::count_if(put->keys.begin(), put->keys.end(),
-                      [](const Put::Key& key) { return key.has_spare; }));
-  }
   request.state = Request::State::kSealed;
-  pool_.unreserve(request.reserved - spares);
-  request.reserved = spares;
+  pool_.unreserve(request.reserved - request.spares);
+  request.reserved = request.spares;
   complete_if_done(request);
   schedule_settle();
 }
@@ -279,6 +275,11 @@ void RequestTable::complete_if_done(Request& request) {
 StatusOr<std::vector<Chunk*>> RequestTable::find_grants(
     const Writer& writer, std::span<const std::uint32_t> pages,
     std::span<const std::uint64_t> generations) {
+  if (const absl::flat_hash_set<std::uint32_t> distinct(pages.begin(), pages.end());
+      distinct.size() != pages.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("put {} names a page twice in one commit", writer.put_id));
+  }
   std::vector<Chunk*> chunks;
   chunks.reserve(pages.size());
   std::size_t committed = 0;
@@ -312,6 +313,7 @@ void RequestTable::commit(const Writer& writer, std::span<Chunk* const> chunks) 
       key.state = wire::KeyState::kCommitted;
       --waiter.put->unresolved;
       if (std::exchange(key.has_spare, false)) {
+        --request.spares;
         --request.reserved;
         pool_.unreserve(1);
       }

@@ -73,7 +73,9 @@ void RequestTable::drop_waits(Request& request) {
       }
       std::erase_if(key.chunk->waiters,
                     [&](const Chunk::Waiter& waiter) { return waiter.put == put.get(); });
-      if (std::exchange(key.has_spare, false) && request.held.erase(key.chunk) > 0) {
+      if (std::exchange(key.has_spare, false)) {
+        --request.spares;
+        request.held.erase(key.chunk);
         pool_.unhold(*key.chunk);  // Another request's chunk; it stays in flight.
       }
       key = {};
@@ -122,6 +124,7 @@ void RequestTable::hand_over(Chunk& chunk) {
   Put& put = *heir->put;
   Request& request = *put.request;
   Chunk& fresh = pool_.grant(key, meta, bytes, {request.id.sender, put.id});
+  --request.spares;
   --request.reserved;
   request.held.insert(&fresh);
   put.keys[heir->key_index] = {&fresh, wire::KeyState::kGranted, false};

@@ -114,11 +114,13 @@ Status PutTask::take_response(const wire::AllocResponse& response) {
                     count, said.states.size(), said.generations.size(),
                     response.remote_indexes.size()));
   }
+  awaits_.assign(count, false);
   for (std::uint32_t i = 0; i < count; ++i) {
     switch (said.states[i]) {
       case wire::KeyState::kCommitted:
         break;
       case wire::KeyState::kInFlight:
+        awaits_[i] = true;
         ++awaited_;
         break;
       case wire::KeyState::kGranted: {
@@ -137,17 +139,19 @@ Status PutTask::take_response(const wire::AllocResponse& response) {
 
 void PutTask::on_update(const wire::ChunkUpdate& update) {
   for (std::size_t i = 0; i < update.key_indexes.size(); ++i) {
-    if (update.key_indexes[i] >= spec_.keys.size() || awaited_ == 0) {
-      fail(absl::DataLossError(
-          fmt::format("the receiver sent news of key {}, which nobody awaits",
-                      update.key_indexes[i])));
+    const std::uint32_t index = update.key_indexes[i];
+    const bool takes_over = update.states[i] == wire::KeyState::kGranted;
+    if (index >= awaits_.size() || !awaits_[index] ||
+        update.states[i] == wire::KeyState::kInFlight ||
+        (takes_over && update.pages[i] >= link_.welcome().page_count)) {
+      fail(absl::DataLossError(fmt::format(
+          "the receiver sent senseless news of key {} (page {})", index, update.pages[i])));
       return;
     }
+    awaits_[index] = false;
     --awaited_;
-    if (update.states[i] == wire::KeyState::kGranted) {
-      grants_.push_back({update.key_indexes[i], update.pages[i], update.generations[i]});
-    } else if (update.states[i] == wire::KeyState::kInFlight) {
-      ++awaited_;
+    if (takes_over) {
+      grants_.push_back({index, update.pages[i], update.generations[i]});
     }
   }
   if (next_grant_ < grants_.size()) {

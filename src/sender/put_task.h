@@ -135,7 +135,8 @@ class PutTask {
   std::deque<Slice> slices_;       // all of them, by number
   std::size_t slices_busy_ = 0;    // writing or being digested
   std::size_t slices_open_ = 0;    // not acknowledged yet
-  std::size_t awaited_ = 0;        // left-out keys in flight elsewhere
+  std::vector<bool> awaits_;       // by key: left out, in flight elsewhere
+  std::size_t awaited_ = 0;        // how many of these
   PutStats stats_;
   Lifetime lifetime_;
 };

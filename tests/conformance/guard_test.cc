@@ -68,6 +68,21 @@ TEST_P(GuardTest, MoreThanAPage) {
   expect_refused(op);
 }
 
+TEST_P(GuardTest, NothingOfAWriteThatIsOneByteTooLongIsPlaced) {
+  constexpr std::size_t kLargePage = 4U << 20U;  // several pieces on every transport
+  Node& receiver = add_node(kLargePage, 2);
+  Node& writer = add_node(2 * kLargePage, 1);
+  connect(writer, receiver);
+  fill(writer.buffer().page(0), 1);
+  const ReceiptPtr receipt = writer.write(receiver.id(), {writer.op(0, 1, 0, kLargePage + 1)});
+  ASSERT_TRUE(await(receipt));
+  EXPECT_FALSE(receipt->status.ok());
+  const std::vector<std::byte> untouched(2 * kLargePage);
+  on_loop([&] {
+    EXPECT_TRUE(equal(untouched, {receiver.buffer().data(), receiver.buffer().size_bytes()}));
+  });
+}
+
 TEST_P(GuardTest, AnOffsetThatWrapsAround) {
   WriteOp op = writer_->op(3, 1, 0, 100);
   op.offset_bytes = ~std::uint64_t{0} - 49;

@@ -21,14 +21,13 @@ void LoopbackLink::enqueue(std::vector<WriteOp> ops, Status verdict, Done done) 
 }
 
 void LoopbackLink::end(const Status& why) {
-  ended_ = true;
   for (Batch& batch : std::exchange(batches_, {})) {
     callbacks_.post([done = std::move(batch.done), why]() mutable { done(why); });
   }
 }
 
 void LoopbackLink::schedule_turn() {
-  if (turn_scheduled_ || ended_ || batches_.empty()) {
+  if (turn_scheduled_ || batches_.empty()) {
     return;
   }
   turn_scheduled_ = true;
@@ -47,7 +46,7 @@ void LoopbackLink::schedule_turn() {
 
 void LoopbackLink::take_turn() {
   turn_scheduled_ = false;
-  if (ended_ || batches_.empty()) {
+  if (batches_.empty()) {
     return;
   }
   const Batch& batch = batches_.front();

@@ -35,7 +35,7 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   /// A `verdict` other than OK is what `done` gets in its turn; nothing is written then.
   void enqueue(std::vector<WriteOp> ops, Status verdict, Done done);
 
-  /// No byte lands afterwards; what is pending fails with `why`. Idempotent.
+  /// No byte lands afterwards; what is pending fails with `why`. Nothing may be enqueued then.
   void end(const Status& why);
 
  private:
@@ -59,7 +59,6 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   std::size_t op_index_ = 0;      // in the batch in front
   std::size_t landed_bytes_ = 0;  // of that op
   bool turn_scheduled_ = false;
-  bool ended_ = false;
 };
 
 }  // namespace baton::transport

@@ -86,7 +86,8 @@ void ShmReceiver::on_applicant(Applicant applicant) {
     refuse(applicant.socket, *refusal);
     return;
   }
-  admit(writers_.at(applicant.hello.sender), std::move(applicant));
+  Writer& writer = writers_.at(applicant.hello.sender);
+  admit(writer, std::move(applicant));
 }
 
 std::optional<RefusalReason> ShmReceiver::judge(const HelloPacket& hello) const {

@@ -9,11 +9,13 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "src/base/event_loop.h"
 #include "src/control/inproc/inproc_network.h"
 #include "src/control/zmq/zmq_network.h"
 #include "tests/support/virtual_scheduler.h"
+#include "tests/unit/control/raw_peer.h"
 
 namespace baton::control {
 
@@ -32,6 +34,8 @@ class Harness {
   virtual bool await(std::function<bool()> condition) = 0;
   /// An endpoint to bind, different each time it was bound.
   virtual std::string any_endpoint() const = 0;
+  /// An endpoint where nobody listens, until the test binds it.
+  virtual std::string unused_endpoint() = 0;
 };
 
 /// An end of the network, used and destroyed on the loop.
@@ -116,6 +120,7 @@ class InprocHarness final : public Harness {
   }
   bool await(std::function<bool()> condition) override { return scheduler_.run_until(condition); }
   std::string any_endpoint() const override { return "tcp://receiver:0"; }
+  std::string unused_endpoint() override { return "tcp://receiver:8300"; }
 
   testing::VirtualScheduler& scheduler() { return scheduler_; }
   InprocNetwork& inproc() { return network_; }
@@ -156,6 +161,14 @@ class ZmqHarness final : public Harness {
     return held.get();
   }
   std::string any_endpoint() const override { return "tcp://127.0.0.1:0"; }
+  // Bound but not listening: it refuses connections, nobody else is given the port, and (both
+  // sides set SO_REUSEADDR) ZeroMQ can still bind it. A closed ZeroMQ socket won't do: it may go
+  // on accepting for a moment.
+  std::string unused_endpoint() override {
+    std::string endpoint;
+    reserved_.push_back(tcp_bind(endpoint));
+    return endpoint;
+  }
 
  private:
   struct Watch {
@@ -173,6 +186,7 @@ class ZmqHarness final : public Harness {
                      [this, watch, deadline] { check(watch, deadline); });
   }
 
+  std::vector<UniqueFd> reserved_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<ZmqNetwork> network_;
 };

@@ -22,11 +22,6 @@ void ignore_payload(std::string_view) {}
 template <typename H>
 class NetworkContract : public ::testing::Test {
  protected:
-  std::string unused_endpoint() {
-    auto pull = bind_pull(harness_, harness_.any_endpoint(), ignore_payload);
-    return pull->endpoint();
-  }
-
   H harness_;
 };
 
@@ -130,7 +125,7 @@ TYPED_TEST(NetworkContract, ABurstPassesThroughABoundedQueue) {
 
 TYPED_TEST(NetworkContract, AClientsMessagesWaitForItsServerUpToTheLimit) {
   auto& harness = this->harness_;
-  const std::string endpoint = this->unused_endpoint();
+  const std::string endpoint = harness.unused_endpoint();
   auto client = connect_client(harness, endpoint, "c", ignore_payload);
   int queued = 0;
   Status refusal;
@@ -307,7 +302,7 @@ TYPED_TEST(NetworkContract, PushesInOrder) {
 
 TYPED_TEST(NetworkContract, APushWithoutAPeerIsRefusedAndNeverDelivered) {
   auto& harness = this->harness_;
-  const std::string endpoint = this->unused_endpoint();
+  const std::string endpoint = harness.unused_endpoint();
   auto push = connect_push(harness, endpoint);
   const Status refusal = push.send("too early");
   EXPECT_EQ(refusal.code(), StatusCode::kUnavailable);
@@ -323,7 +318,7 @@ TYPED_TEST(NetworkContract, APushWithoutAPeerIsRefusedAndNeverDelivered) {
 
 TYPED_TEST(NetworkContract, TellsWhenAPushBecomesPossible) {
   auto& harness = this->harness_;
-  const std::string endpoint = this->unused_endpoint();
+  const std::string endpoint = harness.unused_endpoint();
   auto push = connect_push(harness, endpoint);
   Payloads got;
   int told = 0;
@@ -416,7 +411,7 @@ TYPED_TEST(NetworkContract, APullsHandlerMayDestroyIt) {
 
 TYPED_TEST(NetworkContract, EndsWithMessagesPending) {
   auto& harness = this->harness_;
-  const std::string endpoint = this->unused_endpoint();
+  const std::string endpoint = harness.unused_endpoint();
   auto client = connect_client(harness, endpoint, "c", ignore_payload);
   for (int i = 0; i < kTestHwm; ++i) {
     ASSERT_TRUE(client.send("never delivered").ok());

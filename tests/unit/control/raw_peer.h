@@ -102,16 +102,23 @@ inline UniqueFd tcp_connect(const std::string& endpoint) {
   return fd;
 }
 
-/// Listens on any port of 127.0.0.1; `endpoint` gets its ZeroMQ name.
-inline UniqueFd tcp_listen(std::string& endpoint) {
+/// Bound to any port of 127.0.0.1, not listening; `endpoint` gets its ZeroMQ name.
+inline UniqueFd tcp_bind(std::string& endpoint) {
   UniqueFd fd = tcp_socket();
   sockaddr_in address = loopback_address(0);
   socklen_t bytes = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  const int reuse = 1;
+  EXPECT_EQ(setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse), 0);
   EXPECT_EQ(::bind(fd.get(), generic, bytes), 0);
-  EXPECT_EQ(::listen(fd.get(), 8), 0);
   EXPECT_EQ(getsockname(fd.get(), generic, &bytes), 0);
   endpoint = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  return fd;
+}
+
+inline UniqueFd tcp_listen(std::string& endpoint) {
+  UniqueFd fd = tcp_bind(endpoint);
+  EXPECT_EQ(::listen(fd.get(), 8), 0);
   return fd;
 }
 

@@ -216,6 +216,36 @@ TEST_F(ProtocolTest, APutIdIsUsedOnce) {
   EXPECT_EQ(again.baton->code, static_cast<std::uint32_t>(StatusCode::kAlreadyExists));
 }
 
+TEST_F(ProtocolTest, ACommitThatNamesAPageTwiceIsRefused) {
+  const auto granted = raw_.allocate(1, "req", 0, 1);
+  const auto page = static_cast<std::uint32_t>(granted.remote_indexes[0]);
+  const std::uint64_t generation = granted.baton->generations[0];
+  ASSERT_TRUE(raw_.write(page, generation, 7).ok());
+  auto twice = raw_.commit(1, page, generation, 7);
+  twice.pages.push_back(page);
+  twice.generations.push_back(generation);
+  twice.digests.push_back(twice.digests[0]);
+  EXPECT_EQ(raw_.commit_code(twice), static_cast<std::uint32_t>(StatusCode::kInvalidArgument));
+  EXPECT_EQ(receiver_.pages().granted, 1U);
+  EXPECT_EQ(receiver_->audit(), "");
+}
+
+TEST_F(ProtocolTest, ASpareIsNotSpentOnOtherChunks) {
+  RawSender writer(world_, receiver_);
+  writer.connect();
+  ASSERT_EQ(writer.allocate(1, "writer", 0, 1).baton->code, 0U);
+  // Opened for two chunks: one is in flight elsewhere and keeps a spare, so one more is left.
+  auto first = raw_.alloc(1, "req", 0, 1, /*last=*/false);
+  first.async->total_chunks = 2;
+  raw_.send(first);
+  ASSERT_EQ(std::get<wire::AllocResponse>(raw_.next()).baton->states[0],
+            wire::KeyState::kInFlight);
+  const auto greedy = raw_.allocate(2, "req", 10, 2);
+  EXPECT_EQ(greedy.baton->code, static_cast<std::uint32_t>(StatusCode::kResourceExhausted));
+  EXPECT_EQ(raw_.allocate(3, "req", 10, 1).baton->code, 0U);
+  EXPECT_EQ(receiver_->audit(), "");
+}
+
 TEST_F(ProtocolTest, ChunksOfAnotherShapeAreRefused) {
   auto request = raw_.alloc(1, "req", 0, 1);
   request.shape = {2, 1, 4, 16};
