@@ -19,7 +19,6 @@ enum class Integrity : std::uint8_t {
   kFull,      ///< verified before the commit is acknowledged
   kParanoid,  ///< and again at claim
 };
-enum class ProxyKind : std::uint8_t { kStock, kBaton };
 
 /// Everything a PdBackend can be told. Each member is the YAML key of the same name; the README's
 /// table has ranges and meanings. validate() is called by PdBackend::create.
@@ -38,7 +37,6 @@ struct Options {
   /// Sender: where ProxyNotif goes; an empty host sends none.
   std::string pd_proxy_host;
   std::uint16_t pd_proxy_port = 0;
-  ProxyKind pd_proxy_kind = ProxyKind::kStock;
   bool pd_skip_proxy_notification = false;
 
   std::uint32_t chunk_size = 256;  ///< tokens
@@ -50,7 +48,7 @@ struct Options {
   /// Receiver: fills a page with 0xDB before it is granted, so that a missing write can't look
   /// like an old chunk. For tests and demonstrations.
   bool pd_poison_pages = false;
-  /// Sleep only after spinning this long on the sockets; 0: sleep at once.
+  /// Spin for a while before sleeping: lower latency for a core that is rarely idle.
   bool busy_poll = false;
 
   // Time limits: all finite, all above 0.

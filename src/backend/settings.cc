@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "src/base/checked.h"
+#include "src/base/text.h"
 #include "src/memory/registered_buffer.h"
 
 namespace baton {
@@ -31,6 +32,10 @@ Status check_req_id(const std::string& req_id, const Options& options) {
   const std::size_t limit = to_limits(options).max_string_bytes;
   if (req_id.empty() || req_id.size() > limit) {
     return invalid(fmt::format("a req_id has 1 to {} bytes, this one {}", limit, req_id.size()));
+  }
+  if (!is_utf8(req_id)) {
+    // A stock proxy ends its loop on text that it can't decode.
+    return invalid(fmt::format("req_id {} is not UTF-8", quote(req_id)));
   }
   return absl::OkStatus();
 }
@@ -97,9 +102,10 @@ Status check_layout(const CacheLayout& layout, const Options& options) {
   }
   for (const std::string* text :
        {&layout.model_name, &layout.model_fingerprint, &layout.hash_scheme}) {
-    if (text->empty() || text->size() > to_limits(options).max_string_bytes) {
-      return invalid(std::string(
-          "the layout needs model_name, model_fingerprint and hash_scheme, 1 to 1024 bytes each"));
+    if (text->empty() || text->size() > to_limits(options).max_string_bytes || !is_utf8(*text)) {
+      return invalid(
+          "the layout needs model_name, model_fingerprint and hash_scheme: UTF-8, 1 to 1024 bytes "
+          "each");
     }
   }
   const std::size_t ports = std::min(options.pd_peer_init_port.size(),

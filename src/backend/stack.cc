@@ -51,6 +51,7 @@ Status Stack::build_transports_on_loop(std::uint32_t worker_id) {
   }
   if (options_.pd_transport != TransportChoice::kShm) {
     transport::TcpOptions tcp;
+    tcp.listen = options_.pd_role == Role::kReceiver;
     tcp.host = options_.pd_peer_host;
     tcp.port = worker_id < options_.pd_peer_data_port.size()
                    ? options_.pd_peer_data_port[worker_id]

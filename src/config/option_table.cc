@@ -14,7 +14,7 @@ constexpr Range kMessageBytes{1U << 10U, 1U << 30U};
 
 constexpr std::string_view kFinite = "every wait of Baton's ends";
 
-const std::array kTable{
+constexpr std::array kTable{
     // LMCache's keys.
     OptionRow{"enable_pd", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kBool, "true"}, kNone,
               "LMCache's switch; true if it is there at all", "a Baton back end does nothing else"},
@@ -64,8 +64,6 @@ const std::array kTable{
     // Baton's own.
     OptionRow{"pd_peer_data_port", Origin::kBaton, &Options::pd_peer_data_port, kPort,
               "receiver: the tcp transport's port, one per rank; none or 0 asks for any"},
-    OptionRow{"pd_proxy_kind", Origin::kBaton, &Options::pd_proxy_kind, kNone,
-              "stock: LMCache's proxy, told of successes only; baton: told of failures too"},
     OptionRow{"pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
               "how bytes travel; auto: the best that both sides have"},
     OptionRow{"pd_integrity", Origin::kBaton, &Options::pd_integrity, kNone,
@@ -81,6 +79,8 @@ const std::array kTable{
               "how long a request may wait for pages and staging", kFinite},
     OptionRow{"pd_put_timeout_ms", Origin::kBaton, &Options::pd_put_timeout_ms, kTimeMs,
               "how long a put may take, waiting for admission excluded", kFinite},
+    OptionRow{"pd_request_idle_timeout_ms", Origin::kBaton, &Options::pd_request_idle_timeout_ms,
+              kTimeMs, "sender: an open request without a put for this long is cancelled", kFinite},
     OptionRow{"pd_drain_timeout_ms", Origin::kBaton, &Options::pd_drain_timeout_ms, kTimeMs,
               "how long a failed put may wait for its own writes before the connection is cut",
               kFinite},

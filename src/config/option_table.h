@@ -37,7 +37,7 @@ using Target =
                  std::size_t Options::*, std::string Options::*,
                  std::vector<std::uint16_t> Options::*, std::chrono::milliseconds Options::*,
                  Role Options::*, TransportChoice Options::*, Integrity Options::*,
-                 ProxyKind Options::*, Seconds, OnlyValue, Unused>;
+                 Seconds, OnlyValue, Unused>;
 
 enum class Origin : std::uint8_t { kLmcache, kBaton };
 
@@ -74,8 +74,6 @@ inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoi
                                                           {"tcp", TransportChoice::kTcp}};
 inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
-inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},
-                                                    {"baton", ProxyKind::kBaton}};
 
 constexpr std::span<const Choice<Role>> choices(Role Options::* /*member*/) {
   return kRoles;
@@ -85,9 +83,6 @@ constexpr std::span<const Choice<TransportChoice>> choices(TransportChoice Optio
 }
 constexpr std::span<const Choice<Integrity>> choices(Integrity Options::* /*member*/) {
   return kIntegrities;
-}
-constexpr std::span<const Choice<ProxyKind>> choices(ProxyKind Options::* /*member*/) {
-  return kProxyKinds;
 }
 
 /// Members that are enumerations.

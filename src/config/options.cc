@@ -61,6 +61,11 @@ Status check_receiver(const Options& options) {
   if (options.pd_peer_host.empty()) {
     return invalid("pd_peer_host is empty; a receiver needs an address to bind its ports to");
   }
+  if (options.pd_peer_host == "0.0.0.0") {
+    return invalid(
+        "pd_peer_host is 0.0.0.0, which no sender can connect to; give the one address that "
+        "senders reach this receiver at");
+  }
   if (Status status = check_ports(options); !status.ok()) {
     return status;
   }

@@ -4,16 +4,18 @@
 #include <span>
 #include <vector>
 
-#include "baton/status.h"
 #include "tools/demo/messages.h"
 
 namespace baton::demo {
 
-/// kDataLoss unless the request is the `expected`th and follows an earlier one or none.
-Status check_order(const PlannedRequest& request, std::uint32_t expected);
-
 /// The first turn's prompt and answer, and what is said next.
-std::vector<Token> second_turn(std::vector<Token> prompt, std::span<const Step> answer,
-                               std::span<const Token> next);
+inline std::vector<Token> second_turn(std::vector<Token> prompt, std::span<const Step> answer,
+                                      std::span<const Token> next) {
+  for (const Step& step : answer) {
+    prompt.push_back(step.token);
+  }
+  prompt.insert(prompt.end(), next.begin(), next.end());
+  return prompt;
+}
 
 }  // namespace baton::demo

@@ -1,6 +1,8 @@
 #include "tools/demo/demo.h"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -255,7 +257,13 @@ int Demo::run() {
 }  // namespace
 
 int run_demo(const DemoOptions& options) {
-  return Demo(options).run();
+  // Workers whose proxy was killed are killed with it, and become ours to reap: when this returns,
+  // no process of the run is left.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const int status = Demo(options).run();
+  while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
+  return status;
 }
 
 }  // namespace baton::demo

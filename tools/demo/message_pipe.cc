@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <array>
 #include <cerrno>
@@ -11,11 +12,18 @@
 namespace baton::demo {
 namespace {
 
+/// All processes here read at once what they get: one that doesn't is stuck.
+constexpr timeval kSendLimit{.tv_sec = 30, .tv_usec = 0};
+
 Status gone() {
   return absl::UnavailableError(std::string("the other process is gone"));
 }
 
 }  // namespace
+
+MessagePipe::MessagePipe(UniqueFd socket) : socket_(std::move(socket)) {
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendLimit, sizeof kSendLimit);
+}
 
 Status MessagePipe::send(const Message& message) {
   const std::string line = encode(message);

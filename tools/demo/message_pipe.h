@@ -23,9 +23,9 @@ inline double ms_since(Clock::time_point begin) {
 /// One end of a socketpair. send() from any thread; receive() from one.
 class MessagePipe {
  public:
-  explicit MessagePipe(UniqueFd socket) : socket_(std::move(socket)) {}
+  explicit MessagePipe(UniqueFd socket);
 
-  /// kUnavailable when the other process is gone.
+  /// kUnavailable when the other process is gone, or has read nothing for half a minute.
   Status send(const Message& message);
 
   /// The next message. kUnavailable at the end of the stream, kDeadlineExceeded, kDataLoss;

@@ -10,8 +10,8 @@
 
 #include "src/base/event_loop.h"
 #include "src/control/zmq/zmq_network.h"
-#include "tools/demo/conversation.h"
 #include "tools/demo/message_pipe.h"
+#include "tools/demo/orders.h"
 #include "tools/demo/proxy_driver.h"
 #include "tools/demo/worker_group.h"
 
@@ -148,31 +148,6 @@ void Proxy::stop_on_loop() {
   main_.reset();
   gate_.reset();
   network_.reset();
-}
-
-struct Orders {
-  Setup setup;
-  std::vector<PlannedRequest> requests;
-};
-
-StatusOr<Orders> receive_orders(MessagePipe& pipe) {
-  const auto deadline = Clock::now() + std::chrono::minutes(1);
-  auto setup = pipe.receive_a<Setup>(deadline);
-  if (!setup.ok()) {
-    return setup.status();
-  }
-  Orders orders{*std::move(setup), {}};
-  for (std::uint32_t i = 0; i < orders.setup.requests; ++i) {
-    auto request = pipe.receive_a<PlannedRequest>(deadline);
-    if (!request.ok()) {
-      return request.status();
-    }
-    if (Status fine = check_order(*request, i); !fine.ok()) {
-      return fine;
-    }
-    orders.requests.push_back(*std::move(request));
-  }
-  return orders;
 }
 
 Status run(MessagePipe& pipe) {

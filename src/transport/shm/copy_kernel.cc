@@ -115,9 +115,11 @@ void copy_to_peer(std::byte* to, const std::byte* from, std::size_t bytes) {
 
 void publish_stores() {
 #if defined(__x86_64__)
-  _mm_sfence();  // Streamed stores are weakly ordered, even on x86.
-#endif
+  _mm_sfence();  // Streamed stores are weakly ordered, even on x86; ordinary ones need nothing.
+  std::atomic_signal_fence(std::memory_order_release);  // Nor may the compiler reorder them.
+#else
   std::atomic_thread_fence(std::memory_order_release);
+#endif
 }
 
 }  // namespace baton::transport::shm

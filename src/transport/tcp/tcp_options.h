@@ -11,6 +11,8 @@
 namespace baton::transport {
 
 struct TcpOptions {
+  /// False for a process that only writes to others: nobody can connect to it.
+  bool listen = true;
   /// Address or name that the listening socket is bound to; resolved once, at creation.
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  ///< 0: any

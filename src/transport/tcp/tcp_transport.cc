@@ -21,6 +21,10 @@ Status closed_error() {
 
 StatusOr<std::unique_ptr<TcpTransport>> TcpTransport::create(Reactor& reactor, const PeerId& self,
                                                              TcpOptions options) {
+  if (!options.listen) {
+    return std::unique_ptr<TcpTransport>(
+        new TcpTransport(reactor, self, std::move(options), UniqueFd(), tcp::Address()));
+  }
   const auto wanted = tcp::resolve(options.host, options.port);
   if (!wanted.ok()) {
     return wanted.status();
@@ -60,6 +64,9 @@ Status TcpTransport::attach(RegisteredBuffer& buffer) {
                    : absl::FailedPreconditionError(std::string("a buffer is attached already"));
   }
   target_.buffer = &buffer;
+  if (!options_.listen) {
+    return absl::OkStatus();
+  }
   acceptor_ = std::make_unique<tcp::Acceptor>(
       reactor_, options_, std::move(listener_), target_.stats,
       [this](UniqueFd socket, const tcp::Hello& hello) { on_arrival(std::move(socket), hello); });
@@ -79,6 +86,10 @@ bool TcpTransport::can_serve(std::string_view offer) const {
 StatusOr<std::string> TcpTransport::expect_peer(const PeerId& peer) {
   if (closed_) {
     return closed_error();
+  }
+  if (!options_.listen) {
+    return absl::FailedPreconditionError(
+        std::string("this end of the tcp transport does not listen"));
   }
   if (target_.buffer == nullptr || target_.guard == nullptr) {
     return absl::FailedPreconditionError(

@@ -15,6 +15,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "src/base/unique_fd.h"
@@ -138,10 +139,11 @@ TEST_P(DemoOver, IsIdenticalToOneProcess) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, DemoOver, testing::Values("shm", "tcp"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST_F(Demo, UsesEveryProcessOfTwoByTwo) {
-  const Finished demo = run_short({"--prefillers", "2", "--decoders", "2", "--requests", "12"});
+  const Finished demo = run({"demo", "--prefillers", "2", "--decoders", "2", "--requests", "12",
+                             "--tokens", "4", "--timeout", "100", "--json", path("json")});
   EXPECT_EQ(demo.status, 0) << demo.output;
   ASSERT_TRUE(demo.json.is_object()) << demo.output;
   std::array<int, 2> prefills{};
@@ -176,10 +178,9 @@ TEST_P(Control, FailsAndSaysWhy) {
   EXPECT_EQ(identical, 3) << "all but the damaged request and its second turn";
 }
 
-INSTANTIATE_TEST_SUITE_P(, Control,
-                         testing::Values("corrupt", "corrupt-after-commit", "drop-put"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+INSTANTIATE_TEST_SUITE_P(, Control, testing::Values("corrupt", "corrupt-after-commit", "drop-put"),
+                         [](const auto& test) {
+                           std::string name = test.param;
                            std::erase(name, '-');
                            return name;
                          });
@@ -202,11 +203,13 @@ TEST_F(Demo, RefusesChunksThatTheContextCantHoldTwice) {
 }
 
 TEST_F(Demo, TellsWrongArguments) {
-  const std::vector<std::vector<std::string>> wrong = {
-      {"demo", "--transport", "pigeon"}, {"demo", "--prefillers", "0"},
-      {"demo", "--decoders", "99"},      {"demo", "--corrupt", "--drop-put"},
-      {"demo", "--chunk-size", "63"},    {"nonsense"},
-      {}};
+  const std::vector<std::vector<std::string>> wrong = {{"demo", "--transport", "pigeon"},
+                                                       {"demo", "--prefillers", "0"},
+                                                       {"demo", "--decoders", "99"},
+                                                       {"demo", "--corrupt", "--drop-put"},
+                                                       {"demo", "--chunk-size", "63"},
+                                                       {"nonsense"},
+                                                       {}};
   for (const auto& args : wrong) {
     const Finished demo = run(args);
     EXPECT_EQ(demo.status, 2) << demo.output;
@@ -223,29 +226,51 @@ TEST_F(Demo, EndsInTimeAndSaysSo) {
   EXPECT_EQ(demo.json.at("identical_all"), false);
 }
 
-/// The pids of the living children of `parent`.
-std::vector<pid_t> children_of(pid_t parent) {
+/// All living descendants of `parent`.
+std::vector<pid_t> family_of(pid_t parent) {
   std::ifstream file("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) +
                      "/children");
-  return {std::istream_iterator<pid_t>(file), {}};
+  std::vector<pid_t> family(std::istream_iterator<pid_t>(file), {});
+  for (std::size_t i = 0, children = family.size(); i < children; ++i) {
+    const auto more = family_of(family[i]);
+    family.insert(family.end(), more.begin(), more.end());
+  }
+  return family;
+}
+
+/// Proxy, prefiller and decoder, as soon as there are all three; the reference run is over then.
+std::vector<pid_t> await_handoff(pid_t demo) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  std::vector<pid_t> family;
+  while (family.size() != 3 && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::yield();
+    family = family_of(demo);
+  }
+  return family;
 }
 
 TEST_F(Demo, AnInterruptEndsAllOfIt) {
-  const pid_t pid = start({"demo", "--requests", "500"});
-  // The reference run is its only child at first, and lasts a while.
-  std::vector<pid_t> children;
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (children.empty() && std::chrono::steady_clock::now() < limit) {
-    children = children_of(pid);
-  }
-  ASSERT_FALSE(children.empty());
+  const pid_t pid = start({"demo", "--requests", "4", "--tokens", "48"});
+  const auto family = await_handoff(pid);
+  ASSERT_EQ(family.size(), 3U);
   ::kill(pid, SIGINT);
   const Finished demo = finish(pid);
   EXPECT_EQ(demo.status, 130) << demo.output;
   EXPECT_THAT(demo.output, HasSubstr("interrupted"));
-  for (const pid_t child : children) {
+  for (const pid_t child : family) {
     EXPECT_EQ(::kill(child, 0), -1) << "process " << child << " lives on";
   }
+}
+
+TEST_F(Demo, AWorkerThatDiesIsNamed) {
+  const pid_t pid = start({"demo", "--requests", "4", "--tokens", "48", "--json", path("json")});
+  const auto family = await_handoff(pid);
+  ASSERT_EQ(family.size(), 3U);
+  ::kill(family.back(), SIGKILL);  // the decoder: the last to be started
+  const Finished demo = finish(pid);
+  EXPECT_EQ(demo.status, 1);
+  EXPECT_THAT(demo.output, HasSubstr("decoder 0 was ended by signal 9"));
+  EXPECT_EQ(demo.json.at("identical_all"), false);
 }
 
 TEST_F(Demo, HelpShowsAnExample) {

@@ -104,7 +104,7 @@ pd_peer_data_port: [0, 0]
 TEST(ParseOptions, BatonsKeys) {
   const Options options = parsed(std::string(kReceiver) + R"(
 pd_peer_data_port: 8600
-pd_proxy_kind: baton
+pd_request_idle_timeout_ms: 4321
 pd_transport: shm
 pd_integrity: paranoid
 pd_poison_pages: true
@@ -123,7 +123,7 @@ pd_max_prefill_len: 10
 )");
   EXPECT_THAT(options.pd_peer_init_port, ElementsAre(8300));
   EXPECT_THAT(options.pd_peer_data_port, ElementsAre(8600));
-  EXPECT_EQ(options.pd_proxy_kind, ProxyKind::kBaton);
+  EXPECT_EQ(options.pd_request_idle_timeout_ms, milliseconds(4321));
   EXPECT_EQ(options.pd_transport, TransportChoice::kShm);
   EXPECT_EQ(options.pd_integrity, Integrity::kParanoid);
   EXPECT_TRUE(options.pd_poison_pages);
@@ -174,7 +174,7 @@ TEST(ParseOptions, ValuesOfTheWrongTypeNameKeyValueAndWhatIsAllowed) {
   EXPECT_THAT(error_with("pd_transport: rdma"),
               HasSubstr("pd_transport is 'rdma'; allowed: auto | shm | tcp"));
   EXPECT_THAT(error_with("pd_integrity: Full"), HasSubstr("off | full | paranoid"));
-  EXPECT_THAT(error_with("pd_proxy_kind: [stock]"), HasSubstr("stock | baton"));
+  EXPECT_THAT(error_with("pd_integrity: [full]"), HasSubstr("off | full | paranoid"));
   EXPECT_THAT(error_with("pd_proxy_host: [a]"), HasSubstr("pd_proxy_host is a list"));
   EXPECT_THAT(error_with("pd_proxy_host: \"a b\""), HasSubstr("pd_proxy_host is 'a b'"));
   EXPECT_THAT(error_with("pd_peer_host: \"tcp://a\""), HasSubstr("pd_peer_host is 'tcp://a'"));
@@ -209,7 +209,8 @@ TEST(ParseOptions, NumbersOutOfRange) {
 
 TEST(ParseOptions, TimeLimitsAreFinite) {
   for (const char* key : {"pd_handshake_timeout_ms", "pd_admission_timeout_ms", "pd_put_timeout_ms",
-                          "pd_drain_timeout_ms", "pd_claim_timeout_ms", "pd_shutdown_timeout_ms"}) {
+                          "pd_request_idle_timeout_ms", "pd_drain_timeout_ms", "pd_claim_timeout_ms",
+                          "pd_shutdown_timeout_ms"}) {
     for (const char* value : {"0", "-1", "86400001", ".inf", "1.5"}) {
       const std::string error = error_with(std::string(key) + ": " + value);
       EXPECT_THAT(error, HasSubstr(key + (" is '" + std::string(value) +

@@ -76,6 +76,8 @@ TEST(ValidateOptions, AReceiverNeedsPortsPerRank) {
       receiver(), [](O& o) { o.pd_peer_data_port = {1}; }, "pd_peer_data_port has 1 ports");
   expect_refused(
       receiver(), [](O& o) { o.pd_peer_host.clear(); }, "pd_peer_host is empty");
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_host = "0.0.0.0"; }, "pd_peer_host is 0.0.0.0");
   Options any = receiver();
   any.pd_peer_init_port = any.pd_peer_alloc_port = any.pd_peer_data_port = {0};
   EXPECT_TRUE(any.validate().ok()) << any.validate();
