@@ -64,6 +64,8 @@ struct Options {
   std::chrono::milliseconds pd_drain_timeout_ms{2'000};
   /// Default deadline of claim and get_blocking.
   std::chrono::milliseconds pd_claim_timeout_ms{60'000};
+  /// Receiver: a request that is complete, but that nobody claims, ends after this long.
+  std::chrono::milliseconds pd_claim_ttl_ms{300'000};
   /// How long close() waits for what is under way.
   std::chrono::milliseconds pd_shutdown_timeout_ms{5'000};
 

@@ -85,8 +85,8 @@ struct FaultInjection;  // src/backend/fault_injection.h: deliberate damage, for
 ///
 /// Threads: all methods from any thread. Methods that wait return kFailedPrecondition when called on
 /// the progress thread (inside a callback), instead of waiting for themselves. Callbacks run on the
-/// progress thread, never inside the call that caused them; they must not block, and may call
-/// every method that does not wait.
+/// progress thread, never inside the call that caused them (after close(), when that thread is gone,
+/// inside the call); they must not block, and may call every method that does not wait.
 ///
 /// Errors: Status, with messages that name the value, the limit and what to do. After close():
 /// kFailedPrecondition.

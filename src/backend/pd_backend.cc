@@ -174,10 +174,9 @@ void PdBackend::open_request_async(const RequestSpec& spec, Opened opened) {
             (*shared)(staging.status());
             return;
           }
-          // The release runs on the loop while the stack stands, or not at all.
           (*shared)(RequestHandle(std::make_shared<detail::OpenedRequest>(
               key.req_id, key.attempt, *std::move(staging), impl.stack_->loop_ref(),
-              [&impl, key] { impl.stack_->sender().release(key); })));
+              impl.stack_->sender().release_task(key))));
         });
   });
   if (!posted) {
@@ -217,7 +216,7 @@ StatusOr<PutHandle> PdBackend::batched_submit_put_task(std::span<const CacheEngi
                                                        const TransferSpec& transfer_spec,
                                                        OnComplete on_complete_callback) {
   Impl& impl = *impl_;
-  if (Status fine = impl.check_role(Role::kSender); !fine.ok()) {
+  if (Status fine = impl.check_open(Role::kSender); !fine.ok()) {
     return fine;
   }
   auto put = to_put_spec(keys, memory_objs, transfer_spec, impl.layout_, impl.options_,

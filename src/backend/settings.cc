@@ -159,6 +159,7 @@ receiver::Config receiver_config(const CacheLayout& layout, const Options& optio
   config.poison_pages = options.pd_poison_pages;
   config.max_open_requests = options.pd_max_open_requests;
   config.max_admission_wait = options.pd_admission_timeout_ms;
+  config.claim_ttl = options.pd_claim_ttl_ms;
   return config;
 }
 

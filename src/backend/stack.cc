@@ -107,7 +107,7 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
 Stack::~Stack() { close(); }
 
 void Stack::close() {
-  if (loop_ == nullptr) {
+  if (std::exchange(closed_, true) || loop_ == nullptr) {
     return;
   }
   if (sender_ != nullptr) {
@@ -142,7 +142,6 @@ void Stack::close() {
     transport->join();
   }
   transports_.clear();
-  loop_.reset();
 }
 
 std::vector<std::string> Stack::transport_names() const {

@@ -44,8 +44,9 @@ class Stack {
   Status build_transports_on_loop(std::uint32_t worker_id);
 
   const Options options_;
+  bool closed_ = false;
   Epoch epoch_ = Epoch::random();
-  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<EventLoop> loop_;  // stopped by close(), but there until the end
   std::shared_ptr<LoopRef> loop_ref_;
   std::shared_ptr<RegisteredBuffer> buffer_;
   std::shared_ptr<StagingPool> staging_;

@@ -74,4 +74,17 @@ inline std::string quote(std::string_view text) {
   return out;
 }
 
+/// The longest beginning of `text` that has at most `bytes` bytes and ends between characters.
+inline std::string clip(std::string_view text, std::size_t bytes) {
+  std::size_t kept = 0;
+  while (kept < text.size()) {
+    const std::size_t next = utf8_sequence_bytes(text.substr(kept));
+    if (next == 0 || kept + next > bytes) {
+      break;
+    }
+    kept += next;
+  }
+  return std::string(text.substr(0, kept));
+}
+
 }  // namespace baton

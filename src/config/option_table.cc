@@ -86,6 +86,10 @@ constexpr std::array kTable{
               kFinite},
     OptionRow{"pd_claim_timeout_ms", Origin::kBaton, &Options::pd_claim_timeout_ms, kTimeMs,
               "how long a claim waits for its chunks; at least pd_put_timeout_ms", kFinite},
+    OptionRow{"pd_claim_ttl_ms", Origin::kBaton, &Options::pd_claim_ttl_ms, kTimeMs,
+              "receiver: a complete request that nobody claims ends after this; at least "
+              "pd_claim_timeout_ms",
+              kFinite},
     OptionRow{"pd_shutdown_timeout_ms", Origin::kBaton, &Options::pd_shutdown_timeout_ms, kTimeMs,
               "how long close() waits for what is under way", kFinite},
     OptionRow{"pd_max_message_bytes", Origin::kBaton, &Options::pd_max_message_bytes, kMessageBytes,

@@ -42,6 +42,7 @@ struct Chunk {
   State state = State::kInFlight;
   std::uint64_t digest = 0;  ///< as committed; 0 where integrity is off
   std::uint32_t holds = 0;
+  bool verifying = false;  ///< a commit of it is being checked
   /// Found damaged after its commit: no longer in the index, freed with its last hold.
   bool condemned = false;
   std::vector<Waiter> waiters;

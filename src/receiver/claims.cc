@@ -32,18 +32,24 @@ Claims::Claims(Scheduler& scheduler, RequestTable& table, const Config& config,
 
 void Claims::claim(std::string req_id, std::vector<std::string> keys, TimePoint deadline,
                    ClaimDone done) {
-  add({.req_id = std::move(req_id), .keys = std::move(keys), .done = std::move(done)}, deadline);
+  Pending pending;
+  pending.req_id = std::move(req_id);
+  pending.keys = std::move(keys);
+  pending.done = std::move(done);
+  add(std::move(pending), deadline);
 }
 
 void Claims::get(std::string key, TimePoint deadline, GetDone done) {
   Pending pending;
   pending.keys.push_back(std::move(key));
   pending.done = [done = std::move(done)](StatusOr<Claim> claim) mutable {
-    if (claim.ok()) {
-      done(claim->chunks().front());
-    } else {
+    if (!claim.ok()) {
       done(claim.status());
+      return;
     }
+    MemoryObj got = claim->chunks().front();
+    claim->release();  // The caller's is the only reference from here on.
+    done(std::move(got));
   };
   add(std::move(pending), deadline);
 }
@@ -51,6 +57,9 @@ void Claims::get(std::string key, TimePoint deadline, GetDone done) {
 void Claims::add(Pending pending, TimePoint deadline) {
   pending.id = next_id_++;
   pending.timer = scheduler_.run_at(deadline, lifetime_.guard([this, id = pending.id] {
+    if (const auto found = find(id); found != pending_.end()) {
+      try_finish(found);  // It may just have become possible, or had no time to be tried.
+    }
     if (const auto found = find(id); found != pending_.end() && !found->verifying) {
       const std::string what = found->req_id.empty() ? "chunk " + found->keys.front()
                                                      : "request " + found->req_id;
@@ -79,7 +88,7 @@ void Claims::recheck() {
   }
 }
 
-std::optional<StatusOr<std::vector<Chunk*>>> Claims::look_up(const Pending& pending) {
+std::optional<StatusOr<std::vector<Chunk*>>> Claims::look_up(Pending& pending) {
   std::vector<Chunk*> chunks;
   chunks.reserve(pending.keys.size());
   const Request* request = nullptr;
@@ -95,6 +104,13 @@ std::optional<StatusOr<std::vector<Chunk*>>> Claims::look_up(const Pending& pend
     }
     if (request->state != Request::State::kComplete) {
       return std::nullopt;
+    }
+    pending.request = request->id;
+    for (const Chunk* chunk : request->held) {
+      if (chunk->condemned) {
+        return absl::DataLossError(
+            fmt::format("chunk {} of request {} was found damaged", chunk->key, pending.req_id));
+      }
     }
   }
   for (const std::string& key : pending.keys) {
@@ -155,14 +171,16 @@ std::shared_ptr<Claims::Hold> Claims::take_hold(const std::vector<Chunk*>& chunk
 
 void Claims::verify(std::uint64_t id, std::shared_ptr<Hold> hold, std::size_t next) {
   if (config_.integrity != Integrity::kParanoid || next == hold->chunks.size()) {
-    finish(id, make_claim(hold));
+    // Whoever drops the claim drops the last reference: none is left on this stack.
+    Claim claim = make_claim(std::move(hold));
+    finish(id, std::move(claim));
     return;
   }
   Chunk* chunk = hold->chunks[next];
   digests_.add(table_.pool().bytes_of(*chunk),
-               lifetime_.guard([this, id, hold, next, chunk](std::uint64_t digest) {
+               lifetime_.guard([this, id, hold, next, chunk](std::uint64_t digest) mutable {
                  if (digest == chunk->digest) {
-                   verify(id, hold, next + 1);
+                   verify(id, std::move(hold), next + 1);
                    return;
                  }
                  table_.pool().condemn(*chunk);
@@ -173,7 +191,7 @@ void Claims::verify(std::uint64_t id, std::shared_ptr<Hold> hold, std::size_t ne
                }));
 }
 
-Claim Claims::make_claim(const std::shared_ptr<Hold>& hold) {
+Claim Claims::make_claim(std::shared_ptr<Hold> hold) {
   std::vector<MemoryObj> chunks;
   chunks.reserve(hold->blocks.size());
   for (const MemoryBlock& block : hold->blocks) {
@@ -191,11 +209,8 @@ void Claims::finish(std::uint64_t id, StatusOr<Claim> result) {
   pending_.erase(found);
   scheduler_.cancel(pending.timer);
   // A claimed request's own holds end, and so do those of one whose bytes are bad.
-  const bool ends_request = result.ok() || absl::IsDataLoss(result.status());
-  if (const Request* request = pending.req_id.empty() ? nullptr
-                                                      : table_.find_by_req_id(pending.req_id);
-      request != nullptr && ends_request) {
-    table_.end(RequestId(request->id), result.status());
+  if (pending.request.has_value() && (result.ok() || absl::IsDataLoss(result.status()))) {
+    table_.end(*pending.request, result.status());
   }
   pending.done(std::move(result));
 }

@@ -56,6 +56,7 @@ class Claims {
     std::vector<std::string> keys;  // a get has one
     TimerId timer = kNoTimer;
     bool verifying = false;
+    std::optional<RequestId> request;  // the one it ends; known once it is found
     ClaimDone done;
   };
   using PendingList = std::list<Pending>;
@@ -63,12 +64,12 @@ class Claims {
 
   void add(Pending pending, TimePoint deadline);
   /// nullopt: keep waiting.
-  std::optional<StatusOr<std::vector<Chunk*>>> look_up(const Pending& pending);
+  std::optional<StatusOr<std::vector<Chunk*>>> look_up(Pending& pending);
   void try_finish(PendingList::iterator pending);
   void verify(std::uint64_t id, std::shared_ptr<Hold> hold, std::size_t next);
   void finish(std::uint64_t id, StatusOr<Claim> result);
   std::shared_ptr<Hold> take_hold(const std::vector<Chunk*>& chunks);
-  static Claim make_claim(const std::shared_ptr<Hold>& hold);
+  static Claim make_claim(std::shared_ptr<Hold> hold);
   PendingList::iterator find(std::uint64_t id);
 
   struct Pin {

@@ -33,6 +33,14 @@ void Committer::commit(const wire::CommitRequest& message, Answer answer) {
                                    message.pages.size(), message.digests.size())));
     return;
   }
+  for (const Chunk* chunk : *chunks) {
+    if (chunk->verifying) {
+      return;  // The same commit, come twice: the first one is answered.
+    }
+  }
+  for (Chunk* chunk : *chunks) {
+    chunk->verifying = true;
+  }
   if (faults_.before_verify) {
     for (const Chunk* chunk : *chunks) {
       faults_.before_verify(table_.pool().bytes_of(*chunk));
@@ -76,6 +84,13 @@ void Committer::on_digest(std::shared_ptr<Slice> slice, std::uint64_t digest) {
 void Committer::finish(Slice& slice, const Status& status) {
   const wire::CommitRequest& message = slice.message;
   Status result = status;
+  for (std::size_t i = 0; i < message.pages.size(); ++i) {
+    if (Chunk* chunk = table_.pool().granted_to(writer_of(message), message.pages[i],
+                                                message.generations[i]);
+        chunk != nullptr) {
+      chunk->verifying = false;
+    }
+  }
   if (result.ok()) {
     const Writer writer = writer_of(message);
     const auto chunks = table_.find_grants(writer, message.pages, message.generations);

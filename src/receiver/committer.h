@@ -21,7 +21,8 @@ class Committer {
       : digests_(scheduler), table_(table), config_(config), faults_(faults) {}
 
   using Answer = absl::AnyInvocable<void(wire::CommitResponse)>;
-  /// `answer` is called exactly once, perhaps inside this call.
+  /// `answer` is called once, perhaps inside this call; not at all for a commit that is being
+  /// checked already.
   void commit(const wire::CommitRequest& message, Answer answer);
 
  private:

@@ -23,6 +23,8 @@ struct Config {
   bool poison_pages = false;
   std::uint32_t max_open_requests = 4'096;
   Duration max_admission_wait = std::chrono::minutes(1);
+  /// A complete request that nobody claims ends after this long.
+  Duration claim_ttl = std::chrono::minutes(5);
 };
 
 /// Deliberate damage, for tests and `baton demo --corrupt…`. Empty in production.

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "src/base/log.h"
+#include "src/base/text.h"
 #include "src/receiver/handshake.h"
 #include "src/wire/codec.h"
 
@@ -17,12 +18,17 @@ constexpr std::size_t kMaxPeers = 1'024;
 /// How long a ticket waits for its sender.
 constexpr Duration kConnectWait = std::chrono::seconds(30);
 
+/// What a status says, as long as a message may be.
+std::string text_of(const Status& status) {
+  return clip({status.message().data(), status.message().size()}, wire::Limits().max_string_bytes);
+}
+
 template <typename Response>
 Response failed(std::uint64_t put_id, const Status& why) {
   Response response;
   response.put_id = put_id;
   response.code = static_cast<std::uint32_t>(why.code());
-  response.message = std::string(why.message());
+  response.message = text_of(why);
   return response;
 }
 
@@ -105,12 +111,7 @@ Status Receiver::remove(std::string_view key) {
 }
 
 bool Receiver::cancel_request(const std::string& req_id) {
-  const Request* request = table_.find_by_req_id(req_id);
-  if (request == nullptr) {
-    return false;
-  }
-  table_.end(RequestId(request->id), absl::CancelledError(std::string("cancelled at the receiver")));
-  return true;
+  return table_.end_all(req_id, absl::CancelledError(std::string("cancelled at the receiver"))) > 0;
 }
 
 std::uint32_t Receiver::evict_all_retained() {
@@ -151,7 +152,7 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
     ++refused_handshakes_;
     log::warning("handshake refused: {}", std::string(result.status().message()));
     response.baton = wire::encode(wire::Refusal{static_cast<std::uint32_t>(result.status().code()),
-                                                std::string(result.status().message())});
+                                                text_of(result.status())});
   }
   static_cast<void>(init_->send(from, wire::encode(response)));  // A vanished sender asks again.
 }
@@ -188,8 +189,10 @@ StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
 StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender,
                                              transport::Transport& transport) {
   const auto known = peers_.find(sender);
-  if (known != peers_.end() && known->second.connected) {
-    // It lost its connection before this side noticed.
+  if (known != peers_.end() &&
+      (known->second.connected || known->second.transport != &transport)) {
+    // It lost its connection before this side noticed, or wants another transport: what it was
+    // given before is proven void first.
     on_writer_gone(sender, absl::UnavailableError(std::string("the sender began anew")));
   }
   if (known != peers_.end() && known->second.fencing) {
@@ -211,7 +214,7 @@ StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender,
     if (const auto found = peers_.find(sender);
         found != peers_.end() && !found->second.connected) {
       found->second.connect_timer = kNoTimer;
-      fence(sender, found->second);
+      on_writer_gone(sender, absl::UnavailableError(std::string("it never connected")));
     }
   }));
   return ticket;
@@ -245,7 +248,9 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
         "the message speaks for sender {}, its socket does not", parties.sender_epoch.brief()));
   }
   const auto peer = peers_.find(parties.sender_epoch);
-  if (peer == peers_.end() || !peer->second.connected) {
+  // Not `connected`: its first message may come before the transport's news of its connection. One
+  // that never connects loses everything when its ticket expires.
+  if (peer == peers_.end() || peer->second.fencing) {
     return absl::UnavailableError(fmt::format("sender {} has no data connection here",
                                               parties.sender_epoch.brief()));
   }
@@ -270,7 +275,9 @@ void Receiver::handle(const control::Route& from, const wire::AllocRequest& mess
   StatusOr<wire::AllocResponse> result =
       fine.ok() ? table_.allocate(message, from) : StatusOr<wire::AllocResponse>(fine);
   if (result.ok()) {
-    answer(from, *std::move(result));
+    if (!answer(from, *std::move(result))) {
+      lose_silent(message.baton->parties.sender_epoch);
+    }
     return;
   }
   log::info("[{}] put {} refused: {}", message.async->req_id, put_id,
@@ -298,6 +305,7 @@ void Receiver::handle(const control::Route& from, const wire::CommitRequest& mes
     return;
   }
   committer_.commit(message, lifetime_.guard([this, from](wire::CommitResponse response) {
+    response.message = clip(response.message, wire::Limits().max_string_bytes);
     answer(from, std::move(response));
   }));
 }
@@ -337,16 +345,24 @@ void Receiver::reject(const control::Route& from, std::string_view what, const S
                        std::string(why.message()));
 }
 
-void Receiver::answer(const control::Route& to, const wire::Message& message) {
-  if (Status sent = alloc_->send(to, wire::encode(message)); !sent.ok()) {
+bool Receiver::answer(const control::Route& to, const wire::Message& message) {
+  const Status sent = alloc_->send(to, wire::encode(message));
+  if (!sent.ok()) {
     log::debug("no {} to '{}': {}", wire::type_name(message), to, std::string(sent.message()));
   }
+  return sent.ok();
+}
+
+void Receiver::lose_silent(const Epoch& sender) {
+  env_.scheduler.post(lifetime_.guard([this, sender] {
+    on_writer_gone(sender, absl::UnavailableError(std::string("it can't be told of its grants")));
+  }));
 }
 
 void Receiver::answer_open(const control::Route& to, const std::string& req_id,
                            std::uint64_t attempt, const Status& status) {
   answer(to, wire::OpenResponse{req_id, attempt, static_cast<std::uint32_t>(status.code()),
-                                std::string(status.message())});
+                                text_of(status)});
 }
 
 // ---- what the state machine and the transports tell --------------------------------------------
@@ -356,7 +372,9 @@ void Receiver::on_open_decided(const Request& request, const Status& status) {
 }
 
 void Receiver::on_chunk_update(const Put& put, wire::ChunkUpdate update) {
-  answer(put.request->route, std::move(update));
+  if (!answer(put.request->route, std::move(update))) {
+    lose_silent(put.request->id.sender);
+  }
 }
 
 bool Receiver::may_write(const Epoch& writer, std::uint32_t page, std::uint64_t generation,
@@ -366,7 +384,7 @@ bool Receiver::may_write(const Epoch& writer, std::uint32_t page, std::uint64_t 
 
 void Receiver::on_writer_connected(const Epoch& peer) {
   const auto found = peers_.find(peer);
-  if (found != peers_.end()) {
+  if (found != peers_.end() && !found->second.fencing) {
     found->second.connected = true;
     env_.scheduler.cancel(std::exchange(found->second.connect_timer, kNoTimer));
   }
@@ -386,6 +404,7 @@ void Receiver::on_writer_gone(const Epoch& peer, const Status& why) {
 void Receiver::fence(const Epoch& sender, Peer& peer) {
   peer.connected = false;
   peer.fencing = true;
+  env_.scheduler.cancel(std::exchange(peer.connect_timer, kNoTimer));
   peer.transport->revoke(sender, lifetime_.guard([this, sender] {
     table_.release_fenced(sender);
     peers_.erase(sender);

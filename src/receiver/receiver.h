@@ -98,7 +98,10 @@ class Receiver final : private RequestListener,
   StatusOr<std::string> issue_ticket(const Epoch& sender, transport::Transport& transport);
   void fence(const Epoch& sender, Peer& peer);
   void reject(const control::Route& from, std::string_view what, const Status& why);
-  void answer(const control::Route& to, const wire::Message& message);
+  /// False if it could not be sent.
+  bool answer(const control::Route& to, const wire::Message& message);
+  /// A sender that can't be told which pages it was granted can't give them back either.
+  void lose_silent(const Epoch& sender);
   void answer_open(const control::Route& to, const std::string& req_id, std::uint64_t attempt,
                    const Status& status);
 

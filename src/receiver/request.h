@@ -67,7 +67,7 @@ struct Request {
   std::uint32_t overtaken = 0;  ///< how many later ones were admitted before it
   absl::flat_hash_set<Chunk*> held;
   absl::flat_hash_map<std::uint64_t, std::unique_ptr<Put>> puts;
-  TimerId admission_timer = kNoTimer;
+  TimerId timer = kNoTimer;  ///< of admission while it waits, of its claim once it is complete
 };
 
 }  // namespace baton::receiver

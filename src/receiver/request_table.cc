@@ -12,6 +12,9 @@
 namespace baton::receiver {
 namespace {
 
+/// Far more than the batches of any chunked prefill.
+constexpr std::size_t kMaxPutsPerRequest = 4'096;
+
 absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
 
 /// The position of a key that stands twice, or -1.
@@ -75,14 +78,14 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
   admission_.enqueue(added);
   const Duration wait = std::min<Duration>(std::chrono::milliseconds(message.timeout_ms),
                                            config_.max_admission_wait);
-  added.admission_timer = scheduler_.run_after(
+  added.timer = scheduler_.run_after(
       wait, lifetime_.guard([this, id = added.id] { time_out(id); }));
   schedule_settle();  // It may be small enough to overtake.
   return absl::OkStatus();
 }
 
 void RequestTable::add_request(std::unique_ptr<Request> request) {
-  by_req_id_[request->id.req_id] = request.get();
+  by_req_id_[request->id.req_id].push_back(request.get());
   const RequestId id = request->id;
   requests_.emplace(id, std::move(request));
 }
@@ -98,7 +101,7 @@ void RequestTable::time_out(const RequestId& id) {
       "quarantined, {} reserved; {} requests wait",
       id.req_id, counts.total, counts.free, counts.retained, counts.held + counts.granted,
       counts.quarantined, counts.reserved, admission_.waiting()));
-  found->second->admission_timer = kNoTimer;
+  found->second->timer = kNoTimer;
   listener_.on_open_decided(*found->second, why);
   end(id, why);
 }
@@ -108,6 +111,12 @@ StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& messa
   auto request = std::make_unique<Request>();
   request->id = {message.baton->parties.sender_epoch, message.async->req_id,
                  message.baton->attempt};
+  if (const auto ended = ended_attempts_.find(request->id); ended != ended_attempts_.end()) {
+    // A later put of it must not bring it back without its earlier chunks.
+    return absl::AbortedError(fmt::format(
+        "request {} (attempt {:x}) has ended: {}; a retry needs another attempt",
+        request->id.req_id, request->id.attempt, std::string(ended->second.message())));
+  }
   request->route = route;
   request->total_chunks = message.async->total_chunks;
   if (message.async->is_last_batch || request->total_chunks == 0) {
@@ -137,6 +146,10 @@ StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& messa
 
 StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& message,
                                                      const control::Route& route) {
+  if (message.keys.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("a put of request {} has no keys", message.async->req_id));
+  }
   if (const std::int64_t twice = find_duplicate(message.keys); twice >= 0) {
     return absl::InvalidArgumentError(
         fmt::format("key {} stands twice in one put of request {}",
@@ -173,6 +186,7 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
   if (message.async->is_last_batch) {
     seal(*request);
   }
+  schedule_settle();  // Hits give reserved units back.
   return response;
 }
 
@@ -182,6 +196,10 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
         "request {} takes no put now: it {}", request.id.req_id,
         request.state == Request::State::kWaiting ? "waits for admission"
                                                   : "has had its last put"));
+  }
+  if (request.puts.size() >= kMaxPutsPerRequest) {
+    return absl::ResourceExhaustedError(fmt::format("request {} has had {} puts, the limit",
+                                                    request.id.req_id, request.puts.size()));
   }
   if (puts_.contains(PutId{request.id.sender, message.baton->put_id})) {
     return absl::AlreadyExistsError(
@@ -266,6 +284,15 @@ void RequestTable::complete_if_done(Request& request) {
   });
   if (resolved) {
     request.state = Request::State::kComplete;
+    request.timer = scheduler_.run_after(
+        config_.claim_ttl, lifetime_.guard([this, id = request.id] {
+          end(id, absl::DeadlineExceededError(
+                      fmt::format("nobody claimed request {} within {} s (pd_claim_ttl_ms)",
+                                  id.req_id,
+                                  std::chrono::duration_cast<std::chrono::seconds>(
+                                      config_.claim_ttl)
+                                      .count())));
+        }));
     log::debug("[{}] complete: {} chunks held", request.id.req_id, request.held.size());
   }
 }
@@ -348,7 +375,19 @@ Put* RequestTable::find_put(const Writer& writer) {
 
 Request* RequestTable::find_by_req_id(std::string_view req_id) {
   const auto found = by_req_id_.find(to_absl(req_id));
-  return found == by_req_id_.end() ? nullptr : found->second;
+  if (found == by_req_id_.end()) {
+    return nullptr;
+  }
+  const std::vector<Request*>& named = found->second;
+  const auto complete = std::find_if(named.begin(), named.end(), [](const Request* request) {
+    return request->state == Request::State::kComplete;
+  });
+  return complete == named.end() ? named.back() : *complete;
+}
+
+Request* RequestTable::find(const RequestId& id) {
+  const auto found = requests_.find(id);
+  return found == requests_.end() ? nullptr : found->second.get();
 }
 
 void RequestTable::schedule_settle() {
@@ -360,7 +399,7 @@ void RequestTable::schedule_settle() {
 void RequestTable::settle() {
   settle_scheduled_ = false;
   admission_.pump([this](Request& admitted) {
-    scheduler_.cancel(std::exchange(admitted.admission_timer, kNoTimer));
+    scheduler_.cancel(std::exchange(admitted.timer, kNoTimer));
     listener_.on_open_decided(admitted, absl::OkStatus());
   });
   changed_();

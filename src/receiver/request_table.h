@@ -71,8 +71,11 @@ class RequestTable {
   /// Pages of a fenced process become free.
   void release_fenced(const Epoch& sender);
 
-  /// The newest request of that name; nullptr if there is none.
+  /// Ends every attempt of that name; how many there were.
+  std::size_t end_all(const std::string& req_id, const Status& why);
+  /// The request of that name that may be claimed, else the newest; nullptr if there is none.
   Request* find_by_req_id(std::string_view req_id);
+  Request* find(const RequestId& id);
   std::size_t size() const { return requests_.size(); }
   std::size_t waiting() const { return admission_.waiting(); }
 
@@ -99,7 +102,7 @@ class RequestTable {
   void drop_waits(Request& request);
   Put* find_put(const Writer& writer);
   void release_holds(Request& request);
-  void remember_end(const std::string& req_id, const Status& why);
+  void remember_end(const RequestId& id, const Status& why);
   void time_out(const RequestId& id);
 
   Scheduler& scheduler_;
@@ -109,11 +112,12 @@ class RequestTable {
   Task changed_;
   Admission admission_;
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
-  absl::flat_hash_map<std::string, Request*> by_req_id_;
+  absl::flat_hash_map<std::string, std::vector<Request*>> by_req_id_;  // oldest first
   using PutId = std::pair<Epoch, std::uint64_t>;
   absl::flat_hash_map<PutId, Put*> puts_;
-  absl::flat_hash_map<std::string, Status> ended_;
-  std::vector<std::string> ended_ring_;
+  absl::flat_hash_map<std::string, Status> ended_;        // by name
+  absl::flat_hash_map<RequestId, Status> ended_attempts_;
+  std::vector<RequestId> ended_ring_;
   std::size_t ended_next_ = 0;
   bool settle_scheduled_ = false;
   Lifetime lifetime_;

@@ -32,18 +32,20 @@ void RequestTable::drain(const Writer& writer, std::span<const std::uint32_t> pa
   schedule_settle();
 }
 
-void RequestTable::end(const RequestId& id, const Status& why) {
+void RequestTable::end(const RequestId& ended_id, const Status& why) {
+  const RequestId id = ended_id;  // It may be the request's own, which dies here.
   const auto found = requests_.find(id);
   if (found == requests_.end()) {
     return;
   }
   const std::unique_ptr<Request> request = std::move(found->second);
   requests_.erase(found);
-  if (const auto named = by_req_id_.find(id.req_id);
-      named != by_req_id_.end() && named->second == request.get()) {
-    by_req_id_.erase(named);
+  std::vector<Request*>& named = by_req_id_.at(id.req_id);
+  std::erase(named, request.get());
+  if (named.empty()) {
+    by_req_id_.erase(id.req_id);
   }
-  scheduler_.cancel(request->admission_timer);
+  scheduler_.cancel(request->timer);
   if (request->state == Request::State::kWaiting) {
     admission_.forget(*request);
   }
@@ -52,10 +54,22 @@ void RequestTable::end(const RequestId& id, const Status& why) {
     puts_.erase(PutId{id.sender, put_id});
   }
   if (!why.ok()) {
-    remember_end(id.req_id, why);
+    remember_end(id, why);
     log::info("[{}] ended: {}", id.req_id, std::string(why.message()));
   }
   schedule_settle();
+}
+
+std::size_t RequestTable::end_all(const std::string& req_id, const Status& why) {
+  const auto named = by_req_id_.find(req_id);
+  if (named == by_req_id_.end()) {
+    return 0;
+  }
+  const std::vector<Request*> all = named->second;
+  for (const Request* request : all) {
+    end(RequestId(request->id), why);
+  }
+  return all.size();
 }
 
 void RequestTable::release(const RequestId& id) {
@@ -175,15 +189,17 @@ void RequestTable::release_fenced(const Epoch& sender) {
   schedule_settle();
 }
 
-void RequestTable::remember_end(const std::string& req_id, const Status& why) {
+void RequestTable::remember_end(const RequestId& id, const Status& why) {
   if (ended_ring_.size() < kEndsRemembered) {
-    ended_ring_.push_back(req_id);
+    ended_ring_.push_back(id);
   } else {
-    ended_.erase(ended_ring_[ended_next_]);
-    ended_ring_[ended_next_] = req_id;
+    ended_.erase(ended_ring_[ended_next_].req_id);
+    ended_attempts_.erase(ended_ring_[ended_next_]);
+    ended_ring_[ended_next_] = id;
     ended_next_ = (ended_next_ + 1) % kEndsRemembered;
   }
-  ended_[req_id] = why;
+  ended_[id.req_id] = why;
+  ended_attempts_[id] = why;
 }
 
 const Status* RequestTable::ended_with(std::string_view req_id) const {

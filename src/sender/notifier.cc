@@ -37,21 +37,23 @@ Status Notifier::try_send(const std::string& req_id, std::uint64_t incarnation) 
   return push_->send(wire::encode(wire::ProxyNotif{req_id}));
 }
 
-void Notifier::notify(std::string req_id, std::uint64_t incarnation, TimePoint deadline,
-                      Done done) {
+Notifier::NoticeId Notifier::notify(std::string req_id, std::uint64_t incarnation,
+                                    TimePoint deadline, Done done) {
+  const NoticeId id = ++last_id_;
   const Status sent = try_send(req_id, incarnation);
   if (!absl::IsUnavailable(sent)) {
     done(sent);
-    return;
+    return id;
   }
   const auto added = waiting_.insert(
-      waiting_.end(), {std::move(req_id), incarnation, kNoTimer, std::move(done)});
+      waiting_.end(), {id, std::move(req_id), incarnation, kNoTimer, std::move(done)});
   added->timer = scheduler_.run_at(deadline, lifetime_.guard([this, added] {
     Waiting late = std::move(*added);
     waiting_.erase(added);
     late.done(absl::UnavailableError(fmt::format(
         "no proxy was there at {} to be told of request {}", endpoint_, late.req_id)));
   }));
+  return id;
 }
 
 void Notifier::on_writable() {
@@ -70,9 +72,9 @@ void Notifier::on_writable() {
   }
 }
 
-void Notifier::forget(const std::string& req_id) {
+void Notifier::forget(NoticeId notice) {
   waiting_.remove_if([&](Waiting& waiting) {
-    if (waiting.req_id != req_id) {
+    if (waiting.id != notice) {
       return false;
     }
     scheduler_.cancel(waiting.timer);

@@ -27,14 +27,16 @@ class Notifier {
   std::uint64_t incarnation() const { return push_ == nullptr ? 0 : push_->incarnation(); }
 
   using Done = absl::AnyInvocable<void(Status)>;
+  using NoticeId = std::uint64_t;
   /// `done` may be called inside this call. While no proxy has connected yet, waits until
   /// `deadline`.
-  void notify(std::string req_id, std::uint64_t incarnation, TimePoint deadline, Done done);
-  /// Forgets a notice that waits; its `done` is not called.
-  void forget(const std::string& req_id);
+  NoticeId notify(std::string req_id, std::uint64_t incarnation, TimePoint deadline, Done done);
+  /// Forgets a notice that waits; its `done` is not called. Nothing happens if it doesn't wait.
+  void forget(NoticeId notice);
 
  private:
   struct Waiting {
+    NoticeId id;
     std::string req_id;
     std::uint64_t incarnation;
     TimerId timer;
@@ -51,6 +53,7 @@ class Notifier {
   const std::string endpoint_;
   std::unique_ptr<control::Push> push_;
   std::list<Waiting> waiting_;
+  NoticeId last_id_ = 0;
   Lifetime lifetime_;
 };
 

@@ -19,19 +19,23 @@ constexpr Duration kRetryDelay = std::chrono::milliseconds(50);
 
 PeerLink::PeerLink(Scheduler& scheduler, control::Network& network,
                    std::span<transport::Transport* const> transports, const Config& config,
-                   Address address, OnMessage on_message, OnDown on_down)
+                   Address address, std::uint32_t& connections, CheckReceiver check_receiver,
+                   OnMessage on_message, OnDown on_down)
     : scheduler_(scheduler),
       network_(network),
       transports_(transports.begin(), transports.end()),
       config_(config),
       address_(std::move(address)),
+      check_receiver_(std::move(check_receiver)),
       on_message_(std::move(on_message)),
       on_down_(std::move(on_down)),
+      connections_(connections),
       attempt_(std::make_unique<Lifetime>()) {}
 
 PeerLink::~PeerLink() {
   scheduler_.cancel(timer_);
   scheduler_.cancel(retry_timer_);
+  scheduler_.cancel(drain_timer_);
 }
 
 void PeerLink::ensure(Ready ready) {
@@ -162,7 +166,7 @@ Status PeerLink::check_welcome(const wire::Welcome& welcome) {
         fmt::format("it chose transport '{}', which was not offered", welcome.transport));
   }
   transport_ = *chosen;
-  return absl::OkStatus();
+  return check_receiver_(*this, welcome.epoch);
 }
 
 void PeerLink::on_welcome(wire::Welcome welcome) {
@@ -206,7 +210,52 @@ Status PeerLink::send(const wire::Message& message) {
     return absl::UnavailableError(
         fmt::format("receiver {} is not connected", address_.init_endpoint));
   }
-  return alloc_->send(wire::encode(message));
+  const std::string bytes = wire::encode(message);
+  if (bytes.size() > welcome_.max_message_bytes) {
+    return absl::InvalidArgumentError(fmt::format(
+        "a {} of {} bytes is longer than receiver {} takes ({}); put fewer keys at a time",
+        wire::type_name(message), bytes.size(), address_.init_endpoint,
+        welcome_.max_message_bytes));
+  }
+  return alloc_->send(bytes);
+}
+
+void PeerLink::send_or_reset(const wire::Message& message) {
+  if (state_ != State::kReady) {
+    return;  // The receiver sees the lost connection.
+  }
+  if (Status sent = send(message); !sent.ok()) {
+    reset(absl::UnavailableError(fmt::format("receiver {} could not be told: {}",
+                                             address_.init_endpoint,
+                                             std::string(sent.message()))));
+  }
+}
+
+void PeerLink::send_drain(const wire::DrainNotif& drained) {
+  if (state_ == State::kReady) {
+    ++drains_out_;
+    restart_drain_timer();
+    send_or_reset(drained);
+  }
+}
+
+void PeerLink::on_drain_ack() {
+  if (drains_out_ > 0) {
+    --drains_out_;
+    restart_drain_timer();
+  }
+}
+
+void PeerLink::restart_drain_timer() {
+  scheduler_.cancel(std::exchange(drain_timer_, kNoTimer));
+  if (drains_out_ > 0) {
+    drain_timer_ = scheduler_.run_after(config_.drain_timeout, attempt_->guard([this] {
+      drain_timer_ = kNoTimer;
+      reset(absl::DeadlineExceededError(fmt::format(
+          "receiver {} did not acknowledge a drain in time (pd_drain_timeout_ms)",
+          address_.init_endpoint)));
+    }));
+  }
 }
 
 void PeerLink::finish(const Status& status) {
@@ -218,6 +267,8 @@ void PeerLink::finish(const Status& status) {
   } else {
     log::warning("{}", std::string(status.message()));
     const State before = std::exchange(state_, State::kIdle);
+    drains_out_ = 0;
+    restart_drain_timer();
     if (before == State::kConnecting || before == State::kReady) {
       transport_->disconnect(welcome_.epoch);
     }

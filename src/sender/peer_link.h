@@ -35,12 +35,16 @@ class PeerLink {
  public:
   enum class State : std::uint8_t { kIdle, kHandshaking, kConnecting, kReady };
   using OnMessage = absl::AnyInvocable<void(PeerLink&, const wire::Message&)>;
+  /// May this link lead to that receiver?
+  using CheckReceiver =
+      absl::AnyInvocable<Status(const PeerLink&, const Epoch& receiver) const>;
   /// A link that was ready is idle again; called after the fact.
   using OnDown = absl::AnyInvocable<void(PeerLink&, const Status& why)>;
 
   PeerLink(Scheduler& scheduler, control::Network& network,
            std::span<transport::Transport* const> transports, const Config& config,
-           Address address, OnMessage on_message, OnDown on_down);
+           Address address, std::uint32_t& connections, CheckReceiver check_receiver,
+           OnMessage on_message, OnDown on_down);
   ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
@@ -56,8 +60,20 @@ class PeerLink {
   wire::Parties parties() const { return {config_.epoch, welcome_.epoch}; }
   transport::Transport& transport() const { return *transport_; }
 
-  /// While ready; kUnavailable otherwise, or when the queue is full.
+  /// Connected to that receiver, or about to be.
+  bool leads_to(const Epoch& receiver) const {
+    return (state_ == State::kConnecting || state_ == State::kReady) &&
+           welcome_.epoch == receiver;
+  }
+
+  /// While ready; kUnavailable otherwise, or when the queue is full; kInvalidArgument if the message
+  /// is longer than the receiver takes.
   Status send(const wire::Message& message);
+  /// For what the receiver must learn, or lose the connection: then it ends what hangs on it.
+  void send_or_reset(const wire::Message& message);
+  /// The same, and it must be acknowledged within the drain timeout.
+  void send_drain(const wire::DrainNotif& drained);
+  void on_drain_ack();
 
   /// The receiver is gone (or must be made so): to idle, data connection closed.
   void reset(const Status& why);
@@ -72,12 +88,14 @@ class PeerLink {
   void on_alloc_payload(std::string_view payload);
   void finish(const Status& status);
   Status check_welcome(const wire::Welcome& welcome);
+  void restart_drain_timer();
 
   Scheduler& scheduler_;
   control::Network& network_;
   const std::vector<transport::Transport*> transports_;
   const Config& config_;
   const Address address_;
+  CheckReceiver check_receiver_;
   OnMessage on_message_;
   OnDown on_down_;
 
@@ -86,7 +104,9 @@ class PeerLink {
   TimePoint deadline_{};
   TimerId timer_ = kNoTimer;
   TimerId retry_timer_ = kNoTimer;
-  std::uint32_t connections_ = 0;  // makes client identities unique
+  std::uint32_t& connections_;  // makes client identities unique
+  std::uint32_t drains_out_ = 0;  // not acknowledged yet
+  TimerId drain_timer_ = kNoTimer;
   std::unique_ptr<control::Client> init_;
   std::unique_ptr<control::Client> alloc_;
   wire::Welcome welcome_;

@@ -339,7 +339,7 @@ void PutTask::finish_drain() {
   }
   if (!drained.pages.empty()) {
     drained.parties = parties_;  // Another incarnation of the receiver refuses them.
-    static_cast<void>(link_.send(drained));  // Unsent, it is replaced by the fence.
+    link_.send_drain(drained);
   }
   end(failure_);
 }
@@ -357,6 +357,7 @@ void PutTask::end(const Status& status) {
         on_key_done(key, status);
       }
     }
+    on_key_done = nullptr;  // What it holds is free when the handle says so.
     handle->finish(status, stats);
   });
   owner_.on_put_ended(*this);

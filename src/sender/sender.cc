@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "src/base/log.h"
+#include "src/base/text.h"
 #include "src/wire/codec.h"
 
 namespace baton::sender {
@@ -27,6 +28,7 @@ void refuse(Scheduler& scheduler, PutSpec spec, std::shared_ptr<detail::PutState
         spec.on_key_done(key, why);
       }
     }
+    spec.on_key_done = nullptr;
     state->finish(why, stats);
   });
 }
@@ -61,11 +63,25 @@ PeerLink& Sender::link_to(const Address& address) {
   std::unique_ptr<PeerLink>& link = links_[address];
   if (link == nullptr) {
     link = std::make_unique<PeerLink>(
-        env_.scheduler, env_.network, env_.transports, config_, address,
+        env_.scheduler, env_.network, env_.transports, config_, address, connections_,
+        [this](const PeerLink& from, const Epoch& receiver) {
+          return check_sole_link(from, receiver);
+        },
         [this](PeerLink& from, const wire::Message& message) { on_message(from, message); },
         [this](PeerLink& from, const Status& why) { on_link_down(from, why); });
   }
   return *link;
+}
+
+Status Sender::check_sole_link(const PeerLink& link, const Epoch& receiver) const {
+  for (const auto& [address, other] : links_) {
+    if (other.get() != &link && other->leads_to(receiver)) {
+      return absl::FailedPreconditionError(fmt::format(
+          "receiver {} is the one that is connected as {}; use one address for it",
+          link.address().init_endpoint, address.init_endpoint));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // ---- puts --------------------------------------------------------------------------------------
@@ -184,10 +200,10 @@ void Sender::notify(const RequestKey& key, Request& request) {
   request.phase = Request::Phase::kNotifying;
   // Its last put is what is left: the others completed when they settled.
   const TimePoint deadline = request.puts.front()->deadline();
-  notifier_->notify(key.req_id, request.proxy_incarnation, deadline,
-                    lifetime_.guard([this, key](const Status& status) {
-                      on_notified(key, status);
-                    }));
+  request.notice = notifier_->notify(key.req_id, request.proxy_incarnation, deadline,
+                                     lifetime_.guard([this, key](const Status& status) {
+                                       on_notified(key, status);
+                                     }));
 }
 
 void Sender::on_notified(const RequestKey& key, const Status& status) {
@@ -231,10 +247,13 @@ void Sender::fail_request(const RequestKey& key, const Status& why) {
     fail_open(key, why);
     return;
   }
+  if (request.phase == Request::Phase::kNotifying && request.puts.empty()) {
+    return;  // It has succeeded, and everybody was told.
+  }
   log::warning("[{}] failed: {}", key.req_id, std::string(why.message()));
   request.failure = why;
   env_.scheduler.cancel(std::exchange(request.timer, kNoTimer));
-  notifier_->forget(key.req_id);
+  notifier_->forget(request.notice);
   tell_cancel(key, request, why);
   for (PutTask* put : std::vector<PutTask*>(request.puts)) {
     put->fail(why);
@@ -252,8 +271,9 @@ void Sender::tell_cancel(const RequestKey& key, const Request& request, const St
   wire::CancelNotif cancel;
   cancel.req_id = key.req_id;
   cancel.baton = {request.link->parties(), key.attempt,
-                  std::string(why.message()).substr(0, config_.limits.max_string_bytes)};
-  static_cast<void>(request.link->send(cancel));
+                  clip({why.message().data(), why.message().size()},
+                       config_.limits.max_string_bytes)};
+  request.link->send_or_reset(cancel);
 }
 
 bool Sender::cancel(const std::string& req_id, const Status& why) {
@@ -324,12 +344,14 @@ void Sender::on_message(PeerLink& link, const wire::Message& message) {
     const auto put = puts_.find(update->put_id);
     if (put == puts_.end() || put->second->state() >= PutTask::State::kSettled) {
       drain_late(link, *update);
-    } else {
+    } else if (&put->second->link() == &link) {
       put->second->on_update(*update);
     }
   } else if (const auto* open = std::get_if<wire::OpenResponse>(&message)) {
     on_open_response(link, *open);
-  } else if (!std::holds_alternative<wire::DrainAck>(message)) {
+  } else if (std::holds_alternative<wire::DrainAck>(message)) {
+    link.on_drain_ack();
+  } else {
     log::limited_warning("receiver {} sent a {}, which has no business here",
                          link.address().alloc_endpoint, wire::type_name(message));
   }
@@ -349,7 +371,7 @@ void Sender::drain_late(PeerLink& link, const wire::AllocResponse& response) {
     }
   }
   if (!drained.pages.empty()) {
-    static_cast<void>(link.send(drained));
+    link.send_drain(drained);
   }
 }
 
@@ -364,7 +386,7 @@ void Sender::drain_late(PeerLink& link, const wire::ChunkUpdate& update) {
     }
   }
   if (!drained.pages.empty()) {
-    static_cast<void>(link.send(drained));
+    link.send_drain(drained);
   }
 }
 

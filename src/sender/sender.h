@@ -60,6 +60,8 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   void open(OpenSpec spec, Opened opened);
   /// Gives an open request back, unless its last put was submitted.
   void release(const RequestKey& key);
+  /// The same as a task that may outlive the sender, and then does nothing.
+  Task release_task(const RequestKey& key);
 
   /// Starts a put. Its end is told through `state` and the spec's callback.
   void submit(const Address& receiver, PutSpec spec, std::shared_ptr<detail::PutState> state);
@@ -96,12 +98,15 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
     TimePoint open_deadline{};
     StagingPool::WaiterId staging_waiter = 0;
     TimerId timer = kNoTimer;  ///< of opening, or of idleness
+    Notifier::NoticeId notice = 0;
   };
   using Requests = std::map<RequestKey, Request>;
 
   Sender(Environment environment, Config config, FaultHooks faults);
 
   PeerLink& link_to(const Address& address);
+  /// kFailedPrecondition if another link leads to that receiver already.
+  Status check_sole_link(const PeerLink& link, const Epoch& receiver) const;
   void on_message(PeerLink& link, const wire::Message& message);
   void on_link_down(PeerLink& link, const Status& why);
 
@@ -142,6 +147,7 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   Requests requests_;
   absl::flat_hash_map<std::uint64_t, std::unique_ptr<PutTask>> puts_;
   std::uint64_t next_put_id_ = 1;
+  std::uint32_t connections_ = 0;  // of all links: makes identities unique
   bool closing_ = false;
   Task when_idle_;
   Lifetime lifetime_;

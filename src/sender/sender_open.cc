@@ -99,7 +99,7 @@ void Sender::on_open_response(PeerLink& link, const wire::OpenResponse& response
   if (found == requests_.end()) {
     if (response.code == 0) {
       // Admitted after nobody waited any more.
-      static_cast<void>(link.send(wire::ReleaseNotif{link.parties(), key.req_id, key.attempt}));
+      link.send_or_reset(wire::ReleaseNotif{link.parties(), key.req_id, key.attempt});
     }
     return;
   }
@@ -150,12 +150,16 @@ void Sender::fail_open(const RequestKey& key, const Status& why) {
   }
   if (request.phase >= Request::Phase::kAdmitting &&
       request.link->state() == PeerLink::State::kReady) {
-    static_cast<void>(request.link->send(
-        wire::ReleaseNotif{request.link->parties(), key.req_id, key.attempt}));
+    request.link->send_or_reset(
+        wire::ReleaseNotif{request.link->parties(), key.req_id, key.attempt});
   }
   log::warning("[{}] not opened: {}", key.req_id, std::string(why.message()));
   env_.scheduler.post([opened = std::move(request.opened), why]() mutable { opened(why); });
   tell_if_idle();
+}
+
+Task Sender::release_task(const RequestKey& key) {
+  return lifetime_.guard([this, key] { release(key); });
 }
 
 void Sender::release(const RequestKey& key) {
@@ -170,11 +174,12 @@ void Sender::release(const RequestKey& key) {
     return;  // advance() comes back when they have ended.
   }
   env_.scheduler.cancel(request.timer);
-  if (request.link->state() == PeerLink::State::kReady) {
-    static_cast<void>(request.link->send(
-        wire::ReleaseNotif{request.link->parties(), key.req_id, key.attempt}));
-  }
+  PeerLink& link = *request.link;
   requests_.erase(found);
+  if (link.state() == PeerLink::State::kReady) {
+    link.send_or_reset(wire::ReleaseNotif{link.parties(), key.req_id, key.attempt});
+  }
+  tell_if_idle();
 }
 
 }  // namespace baton::sender

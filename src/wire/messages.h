@@ -275,7 +275,7 @@ struct DrainAck {
 };
 
 /// Sender → receiver: gives back an open request of which nothing will come. Not a failure; what
-/// it holds goes, and its unused reservation. Idempotent; answered by OpenResponse.
+/// it holds goes, and its unused reservation. Idempotent; not answered.
 struct ReleaseNotif {
   static constexpr const char* kType = "BatonReleaseNotif";
   Parties parties;

@@ -64,6 +64,7 @@ Options backend_options(const Setup& setup, Role role, const engine::LlamaModel&
   options.pd_admission_timeout_ms = limit;
   options.pd_request_idle_timeout_ms = limit;
   options.pd_claim_timeout_ms = limit;
+  options.pd_claim_ttl_ms = limit;
   if (role == Role::kSender) {
     options.pd_proxy_host = "127.0.0.1";
     options.pd_proxy_port = setup.proxy_port;

@@ -122,6 +122,11 @@ void ShmReceiver::admit(Writer& writer, Applicant applicant) {
   }
   writer.current = link->get();
   writer.links.push_back(*std::move(link));
+  // It may map from now on. Told in the turn of the welcome, so that it is known as connected before
+  // any message that it sends afterwards on another channel.
+  if (!std::exchange(writer.reported, true)) {
+    observer_.writer_connected(writer.current->peer());
+  }
 }
 
 void ShmReceiver::on_writer_link(WriterLink& link) {
@@ -145,9 +150,6 @@ void ShmReceiver::settle(Writer& writer, WriterLink& link) {
 
 void ShmReceiver::report(Writer& writer, const WriterLink& link) {
   const bool ended = link.state() == WriterState::kSevered || link.state() == WriterState::kFenced;
-  if (link.state() == WriterState::kMapped && !std::exchange(writer.reported, true)) {
-    observer_.writer_connected(link.peer());
-  }
   if (ended) {
     writer.current = nullptr;
     const bool was_revoked = !writer.fences.empty();

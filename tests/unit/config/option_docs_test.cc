@@ -45,6 +45,7 @@ TEST(OptionDocs, Defaults) {
       {"pd_request_idle_timeout_ms", "120000"},
       {"pd_drain_timeout_ms", "2000"},
       {"pd_claim_timeout_ms", "60000"},
+      {"pd_claim_ttl_ms", "300000"},
       {"pd_shutdown_timeout_ms", "5000"},
       {"pd_max_message_bytes", "8388608"},
       {"pd_max_keys", "65536"},

@@ -114,6 +114,7 @@ pd_admission_timeout_ms: 2
 pd_put_timeout_ms: 3
 pd_drain_timeout_ms: 4
 pd_claim_timeout_ms: 86400000
+pd_claim_ttl_ms: 86400000
 pd_shutdown_timeout_ms: 6
 pd_max_message_bytes: 4096
 pd_max_keys: 7
@@ -133,6 +134,7 @@ pd_max_prefill_len: 10
   EXPECT_EQ(options.pd_put_timeout_ms, milliseconds(3));
   EXPECT_EQ(options.pd_drain_timeout_ms, milliseconds(4));
   EXPECT_EQ(options.pd_claim_timeout_ms, std::chrono::days(1));
+  EXPECT_EQ(options.pd_claim_ttl_ms, std::chrono::days(1));
   EXPECT_EQ(options.pd_shutdown_timeout_ms, milliseconds(6));
   EXPECT_EQ(options.pd_max_message_bytes, 4096U);
   EXPECT_EQ(options.pd_max_keys, 7U);

@@ -61,6 +61,9 @@ TEST(ValidateOptions, AClaimOutlastsAPut) {
   expect_refused(
       sender(), [](Options& o) { o.pd_claim_timeout_ms = o.pd_put_timeout_ms - milliseconds(1); },
       "pd_claim_timeout_ms is 29999; at least pd_put_timeout_ms, 30000");
+  expect_refused(
+      sender(), [](Options& o) { o.pd_claim_ttl_ms = o.pd_claim_timeout_ms - milliseconds(1); },
+      "pd_claim_ttl_ms is 59999; at least pd_claim_timeout_ms, 60000");
   Options equal = sender();
   equal.pd_claim_timeout_ms = equal.pd_put_timeout_ms;
   EXPECT_TRUE(equal.validate().ok());

@@ -66,6 +66,9 @@ class RawSender {
     EXPECT_TRUE(alloc_->send(wire::encode(message)).ok());
     world_.scheduler.run_for(std::chrono::milliseconds(5));
   }
+  void queue(const wire::Message& message) {
+    EXPECT_TRUE(alloc_->send(wire::encode(message)).ok());
+  }
   void send_raw(std::string_view bytes) {
     EXPECT_TRUE(alloc_->send(bytes).ok());
     world_.scheduler.run_for(std::chrono::milliseconds(5));
@@ -244,6 +247,64 @@ TEST_F(ProtocolTest, ASpareIsNotSpentOnOtherChunks) {
   EXPECT_EQ(greedy.baton->code, static_cast<std::uint32_t>(StatusCode::kResourceExhausted));
   EXPECT_EQ(raw_.allocate(3, "req", 10, 1).baton->code, 0U);
   EXPECT_EQ(receiver_->audit(), "");
+}
+
+TEST_F(ProtocolTest, APutWithoutKeysIsRefused) {
+  for (std::uint64_t put_id = 1; put_id < 10; ++put_id) {
+    const auto refused = raw_.allocate(put_id, "req" + std::to_string(put_id), 0, 0);
+    EXPECT_EQ(refused.baton->code, static_cast<std::uint32_t>(StatusCode::kInvalidArgument));
+  }
+  EXPECT_EQ(receiver_->stats().requests, 0U);
+}
+
+TEST_F(ProtocolTest, ALaterPutDoesNotBringAnEndedRequestBack) {
+  auto first = raw_.alloc(1, "req", 0, 1, /*last=*/false);
+  first.async->total_chunks = 2;
+  raw_.send(first);
+  ASSERT_EQ(std::get<wire::AllocResponse>(raw_.next()).baton->code, 0U);
+  EXPECT_TRUE(receiver_->cancel_request("req"));
+  const auto late = raw_.allocate(2, "req", 1, 1);
+  EXPECT_EQ(late.baton->code, static_cast<std::uint32_t>(StatusCode::kAborted));
+  EXPECT_EQ(receiver_->stats().requests, 0U);
+}
+
+TEST_F(ProtocolTest, ACommitThatComesTwiceIsAnsweredOnce) {
+  const auto granted = raw_.allocate(1, "req", 0, 1);
+  const auto page = static_cast<std::uint32_t>(granted.remote_indexes[0]);
+  const std::uint64_t generation = granted.baton->generations[0];
+  ASSERT_TRUE(raw_.write(page, generation, 7).ok());
+  const auto commit = raw_.commit(1, page, generation, 7);
+  raw_.queue(commit);
+  raw_.queue(commit);
+  world_.scheduler.run_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(std::get<wire::CommitResponse>(raw_.next()).code, 0U);
+  EXPECT_TRUE(raw_.quiet());
+}
+
+TEST_F(ProtocolTest, ACompleteRequestIsNotHiddenByALaterOneOfItsName) {
+  const auto granted = raw_.allocate(1, "req", 0, 1);
+  const auto page = static_cast<std::uint32_t>(granted.remote_indexes[0]);
+  ASSERT_TRUE(raw_.write(page, granted.baton->generations[0], 7).ok());
+  ASSERT_EQ(raw_.commit_code(raw_.commit(1, page, granted.baton->generations[0], 7)), 0U);
+  auto retry = raw_.alloc(2, "req", 1, 1);
+  retry.baton->attempt = 1;
+  raw_.send(retry);
+  ASSERT_EQ(std::get<wire::AllocResponse>(raw_.next()).baton->code, 0U);
+  EXPECT_TRUE(receiver_.claim("req", tiny_keys(0, 1)).ok());
+  EXPECT_EQ(receiver_->stats().requests, 1U) << "the retry lives on";
+  EXPECT_TRUE(receiver_->cancel_request("req"));
+  EXPECT_EQ(receiver_->stats().requests, 0U);
+}
+
+TEST_F(ProtocolTest, ACompleteRequestThatNobodyClaimsEnds) {
+  const auto granted = raw_.allocate(1, "req", 0, 1);
+  const auto page = static_cast<std::uint32_t>(granted.remote_indexes[0]);
+  ASSERT_TRUE(raw_.write(page, granted.baton->generations[0], 7).ok());
+  ASSERT_EQ(raw_.commit_code(raw_.commit(1, page, granted.baton->generations[0], 7)), 0U);
+  EXPECT_EQ(receiver_.pages().held, 1U);
+  world_.scheduler.run_for(std::chrono::minutes(6));
+  EXPECT_EQ(receiver_->stats().requests, 0U);
+  EXPECT_EQ(receiver_.pages().retained, 1U);
 }
 
 TEST_F(ProtocolTest, ChunksOfAnotherShapeAreRefused) {
