@@ -71,7 +71,7 @@ struct Options {
 
   // Bounds.
   std::size_t pd_max_message_bytes = 8U << 20U;
-  std::uint32_t pd_max_keys = 65'536;         ///< keys in one message
+  std::uint32_t pd_max_keys = 65'536;          ///< keys in one message
   std::uint32_t pd_max_open_requests = 4'096;  ///< live and waiting, per receiver
   std::uint32_t pd_max_puts = 4'096;           ///< under way, per sender
 

@@ -83,10 +83,10 @@ struct FaultInjection;  // src/backend/fault_injection.h: deliberate damage, for
 /// One process's end of the handoff, sender or receiver (Options::pd_role). Owns a registered
 /// buffer and one progress thread.
 ///
-/// Threads: all methods from any thread. Methods that wait return kFailedPrecondition when called on
-/// the progress thread (inside a callback), instead of waiting for themselves. Callbacks run on the
-/// progress thread, never inside the call that caused them (after close(), when that thread is gone,
-/// inside the call); they must not block, and may call every method that does not wait.
+/// Threads: all methods from any thread. Methods that wait return kFailedPrecondition when called
+/// on the progress thread (inside a callback), instead of waiting for themselves. Callbacks run on
+/// the progress thread, never inside the call that caused them (after close(), when that thread is
+/// gone, inside the call); they must not block, and may call every method that does not wait.
 ///
 /// Errors: Status, with messages that name the value, the limit and what to do. After close():
 /// kFailedPrecondition.
@@ -125,9 +125,9 @@ class PdBackend {
   /// returns at once. The objects must come from this backend; all but the last hold a full chunk.
   /// A put of a request that was not opened is admitted by the receiver at once or refused.
   ///
-  /// kInvalidArgument for arguments that can't work, kResourceExhausted for too many puts under way;
-  /// then nothing was started and no callback comes. Everything later comes through the handle and
-  /// the callback.
+  /// kInvalidArgument for arguments that can't work, kResourceExhausted for too many puts under
+  /// way; then nothing was started and no callback comes. Everything later comes through the handle
+  /// and the callback.
   StatusOr<PutHandle> batched_submit_put_task(std::span<const CacheEngineKey> keys,
                                               std::span<const MemoryObj> memory_objs,
                                               const TransferSpec& transfer_spec,
@@ -162,8 +162,8 @@ class PdBackend {
   bool pin(const CacheEngineKey& key, std::chrono::milliseconds lease);
   bool unpin(const CacheEngineKey& key);
   /// One chunk, waiting while it is in flight. kNotFound if it is not here.
-  StatusOr<MemoryObj> get_blocking(
-      const CacheEngineKey& key, std::optional<std::chrono::milliseconds> timeout = std::nullopt);
+  StatusOr<MemoryObj> get_blocking(const CacheEngineKey& key,
+                                   std::optional<std::chrono::milliseconds> timeout = std::nullopt);
   /// kNotFound; kFailedPrecondition while somebody holds it or writes it.
   Status remove(const CacheEngineKey& key);
   /// Frees every retained page; returns how many.

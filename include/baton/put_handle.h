@@ -17,8 +17,9 @@ class PutState;
 /// Filled when the put has ended.
 struct PutStats {
   std::uint32_t chunks_total = 0;
-  std::uint32_t chunks_sent = 0;     ///< written and committed by this put
-  std::uint32_t chunks_skipped = 0;  ///< left out: the receiver had them, or got them from another put
+  std::uint32_t chunks_sent = 0;  ///< written and committed by this put
+  std::uint32_t chunks_skipped =
+      0;  ///< left out: the receiver had them, or got them from another put
   std::uint64_t bytes_written = 0;
   std::chrono::nanoseconds duration{0};  ///< submission to the end
 };
@@ -32,8 +33,8 @@ class PutHandle {
   explicit PutHandle(std::shared_ptr<detail::PutState> state) : state_(std::move(state)) {}
 
   /// Waits for the end and returns the put's status: OK only if every chunk is committed (and, for
-  /// a request's last put, ProxyNotif was sent). kDeadlineExceeded if `timeout` passes first; the put
-  /// goes on. On a Baton callback's thread it would wait for itself: kFailedPrecondition.
+  /// a request's last put, ProxyNotif was sent). kDeadlineExceeded if `timeout` passes first; the
+  /// put goes on. On a Baton callback's thread it would wait for itself: kFailedPrecondition.
   Status wait(std::chrono::milliseconds timeout) const;
   /// Waits as long as the put's own deadlines let it live.
   Status wait() const;

@@ -19,7 +19,9 @@ Status closed() {
   return absl::FailedPreconditionError(std::string("the backend is closed"));
 }
 
-std::string_view to_string(Role role) { return role == Role::kSender ? "sender" : "receiver"; }
+std::string_view to_string(Role role) {
+  return role == Role::kSender ? "sender" : "receiver";
+}
 
 std::uint16_t port_of(const std::string& endpoint) {
   return static_cast<std::uint16_t>(std::stoul(endpoint.substr(endpoint.rfind(':') + 1)));
@@ -140,8 +142,8 @@ StatusOr<std::unique_ptr<PdBackend>> PdBackend::create(const Options& options,
   if (Status fine = check_layout(layout, options); !fine.ok()) {
     return fine;
   }
-  auto stack = Stack::create(options, layout,
-                             faults == nullptr ? FaultInjection{} : std::move(*faults));
+  auto stack =
+      Stack::create(options, layout, faults == nullptr ? FaultInjection{} : std::move(*faults));
   if (!stack.ok()) {
     return stack.status();
   }
@@ -150,8 +152,12 @@ StatusOr<std::unique_ptr<PdBackend>> PdBackend::create(const Options& options,
 }
 
 PdBackend::PdBackend(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-PdBackend::~PdBackend() { close(); }
-void PdBackend::close() { impl_->close(); }
+PdBackend::~PdBackend() {
+  close();
+}
+void PdBackend::close() {
+  impl_->close();
+}
 
 // ---- sender ------------------------------------------------------------------------------------
 
@@ -190,9 +196,8 @@ StatusOr<RequestHandle> PdBackend::open_request(const RequestSpec& spec) {
   }
   std::promise<StatusOr<RequestHandle>> promise;
   auto result = promise.get_future();
-  open_request_async(spec, [&promise](StatusOr<RequestHandle> opened) {
-    promise.set_value(std::move(opened));
-  });
+  open_request_async(
+      spec, [&promise](StatusOr<RequestHandle> opened) { promise.set_value(std::move(opened)); });
   return result.get();
 }
 
@@ -230,14 +235,14 @@ StatusOr<PutHandle> PdBackend::batched_submit_put_task(std::span<const CacheEngi
   }
   std::shared_ptr<void> slot = impl.take_put_slot();
   if (slot == nullptr) {
-    return absl::ResourceExhaustedError(fmt::format(
-        "{} puts are under way, the limit is pd_max_puts; wait for some of them",
-        impl.options_.pd_max_puts));
+    return absl::ResourceExhaustedError(
+        fmt::format("{} puts are under way, the limit is pd_max_puts; wait for some of them",
+                    impl.options_.pd_max_puts));
   }
   put->on_key_done = [slot = std::move(slot), next = std::size_t{0},
                       own_keys = std::vector<CacheEngineKey>(keys.begin(), keys.end()),
-                      on_complete = std::move(on_complete_callback)](
-                         const std::string& /*key*/, const Status& status) mutable {
+                      on_complete = std::move(on_complete_callback)](const std::string& /*key*/,
+                                                                     const Status& status) mutable {
     if (on_complete) {
       on_complete(own_keys[next++], status);
     }
@@ -300,7 +305,9 @@ BackendStats PdBackend::stats() {
   return stats.ok() ? *stats : BackendStats{};
 }
 
-std::vector<std::string> PdBackend::transports() const { return impl_->transports_; }
+std::vector<std::string> PdBackend::transports() const {
+  return impl_->transports_;
+}
 
 std::vector<std::string> PdBackend::transports_in_use() {
   if (!impl_->check_role(Role::kSender).ok()) {
@@ -353,23 +360,28 @@ StatusOr<Claim> PdBackend::claim(const std::string& req_id, std::span<const Cach
 
 bool PdBackend::contains(const CacheEngineKey& key) {
   return impl_->check_role(Role::kReceiver).ok() &&
-         impl_->call([text = key.to_string()](Stack& stack) {
-                return stack.receiver().contains(text);
-              }).value_or(false);
+         impl_
+             ->call(
+                 [text = key.to_string()](Stack& stack) { return stack.receiver().contains(text); })
+             .value_or(false);
 }
 
 bool PdBackend::pin(const CacheEngineKey& key, std::chrono::milliseconds lease) {
   return impl_->check_role(Role::kReceiver).ok() &&
-         impl_->call([text = key.to_string(), lease](Stack& stack) {
-                return stack.receiver().claims().pin(text, stack.loop().now() + lease);
-              }).value_or(false);
+         impl_
+             ->call([text = key.to_string(), lease](Stack& stack) {
+               return stack.receiver().claims().pin(text, stack.loop().now() + lease);
+             })
+             .value_or(false);
 }
 
 bool PdBackend::unpin(const CacheEngineKey& key) {
   return impl_->check_role(Role::kReceiver).ok() &&
-         impl_->call([text = key.to_string()](Stack& stack) {
-                return stack.receiver().claims().unpin(text);
-              }).value_or(false);
+         impl_
+             ->call([text = key.to_string()](Stack& stack) {
+               return stack.receiver().claims().unpin(text);
+             })
+             .value_or(false);
 }
 
 StatusOr<MemoryObj> PdBackend::get_blocking(const CacheEngineKey& key,
@@ -398,21 +410,26 @@ Status PdBackend::remove(const CacheEngineKey& key) {
   if (Status fine = impl_->check_role(Role::kReceiver); !fine.ok()) {
     return fine;
   }
-  const auto removed = impl_->call([text = key.to_string()](Stack& stack) {
-    return stack.receiver().remove(text);
-  });
+  const auto removed =
+      impl_->call([text = key.to_string()](Stack& stack) { return stack.receiver().remove(text); });
   return removed.ok() ? *removed : removed.status();
 }
 
 std::uint64_t PdBackend::evict_all_retained() {
   return impl_->check_role(Role::kReceiver).ok()
-             ? impl_->call([](Stack& stack) {
-                      return std::uint64_t{stack.receiver().evict_all_retained()};
-                    }).value_or(0)
+             ? impl_
+                   ->call([](Stack& stack) {
+                     return std::uint64_t{stack.receiver().evict_all_retained()};
+                   })
+                   .value_or(0)
              : 0;
 }
 
-std::uint16_t PdBackend::init_port() const { return impl_->init_port_; }
-std::uint16_t PdBackend::alloc_port() const { return impl_->alloc_port_; }
+std::uint16_t PdBackend::init_port() const {
+  return impl_->init_port_;
+}
+std::uint16_t PdBackend::alloc_port() const {
+  return impl_->alloc_port_;
+}
 
 }  // namespace baton

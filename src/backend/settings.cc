@@ -15,7 +15,9 @@
 namespace baton {
 namespace {
 
-Status invalid(std::string message) { return absl::InvalidArgumentError(std::move(message)); }
+Status invalid(std::string message) {
+  return absl::InvalidArgumentError(std::move(message));
+}
 
 std::string endpoint(std::string_view host, std::span<const std::uint16_t> ports,
                      std::uint32_t worker_id) {
@@ -108,8 +110,8 @@ Status check_layout(const CacheLayout& layout, const Options& options) {
           "each");
     }
   }
-  const std::size_t ports = std::min(options.pd_peer_init_port.size(),
-                                     options.pd_peer_alloc_port.size());
+  const std::size_t ports =
+      std::min(options.pd_peer_init_port.size(), options.pd_peer_alloc_port.size());
   if (options.pd_role == Role::kReceiver && ports > 0 && layout.worker_id >= ports) {
     return invalid(fmt::format(
         "pd_peer_init_port and pd_peer_alloc_port have entries for {} ranks, this is rank {}",
@@ -119,9 +121,9 @@ Status check_layout(const CacheLayout& layout, const Options& options) {
 }
 
 wire::LayoutInfo to_layout_info(const CacheLayout& layout, const Options& options) {
-  return {layout.model_name,         layout.model_fingerprint, layout.hash_scheme,
-          layout.world_size,         layout.worker_id,         options.chunk_size,
-          layout.full_chunk.format,  layout.full_chunk.shape,  layout.full_chunk.dtype};
+  return {layout.model_name,        layout.model_fingerprint, layout.hash_scheme,
+          layout.world_size,        layout.worker_id,         options.chunk_size,
+          layout.full_chunk.format, layout.full_chunk.shape,  layout.full_chunk.dtype};
 }
 
 wire::Limits to_limits(const Options& options) {
@@ -219,24 +221,24 @@ StatusOr<std::vector<std::string>> to_strings(std::span<const CacheEngineKey> ke
 }
 
 StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
-                                      std::span<const MemoryObj> objects,
-                                      const TransferSpec& spec, const CacheLayout& layout,
-                                      const Options& options, const void* pool) {
+                                      std::span<const MemoryObj> objects, const TransferSpec& spec,
+                                      const CacheLayout& layout, const Options& options,
+                                      const void* pool) {
   if (Status fine = check_req_id(spec.req_id, options); !fine.ok()) {
     return fine;
   }
   if (keys.empty() || keys.size() != objects.size()) {
-    return invalid(fmt::format("a put needs as many memory objects as keys, at least one; request "
-                               "{} has {} keys and {} objects",
-                               spec.req_id, keys.size(), objects.size()));
+    return invalid(
+        fmt::format("a put needs as many memory objects as keys, at least one; request "
+                    "{} has {} keys and {} objects",
+                    spec.req_id, keys.size(), objects.size()));
   }
   if (keys.size() > options.pd_max_keys) {
-    return invalid(fmt::format("{} keys in one put; pd_max_keys is {}", keys.size(),
-                               options.pd_max_keys));
+    return invalid(
+        fmt::format("{} keys in one put; pd_max_keys is {}", keys.size(), options.pd_max_keys));
   }
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (Status fine =
-            check_object(i, objects[i], i + 1 == objects.size(), layout, options, pool);
+    if (Status fine = check_object(i, objects[i], i + 1 == objects.size(), layout, options, pool);
         !fine.ok()) {
       return fine;
     }
@@ -267,9 +269,9 @@ StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayo
   }
   const std::uint64_t chunks = spec.keys.empty() ? spec.to.total_chunks : spec.keys.size();
   if (chunks == 0 || chunks > options.pd_max_keys) {
-    return invalid(fmt::format(
-        "request {} is to be opened for {} chunks; allowed are 1 to {} (pd_max_keys)",
-        spec.to.req_id, chunks, options.pd_max_keys));
+    return invalid(
+        fmt::format("request {} is to be opened for {} chunks; allowed are 1 to {} (pd_max_keys)",
+                    spec.to.req_id, chunks, options.pd_max_keys));
   }
   if (Status fine = check_prefill_length(chunks, options); !fine.ok()) {
     return fine;

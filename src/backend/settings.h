@@ -30,8 +30,7 @@ struct BufferShape {
 StatusOr<BufferShape> buffer_shape(const CacheLayout& layout, const Options& options);
 
 receiver::Config receiver_config(const CacheLayout& layout, const Options& options);
-sender::Config sender_config(const CacheLayout& layout, const Options& options,
-                             const Epoch& epoch);
+sender::Config sender_config(const CacheLayout& layout, const Options& options, const Epoch& epoch);
 
 /// This worker's ports at the receiver.
 StatusOr<sender::Address> to_address(const TransferSpec& spec, std::uint32_t worker_id);
@@ -39,9 +38,9 @@ StatusOr<sender::Address> to_address(const TransferSpec& spec, std::uint32_t wor
 /// Checks every argument of a put against the layout and `pool`, the identity of the sender's
 /// buffer.
 StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
-                                      std::span<const MemoryObj> objects,
-                                      const TransferSpec& spec, const CacheLayout& layout,
-                                      const Options& options, const void* pool);
+                                      std::span<const MemoryObj> objects, const TransferSpec& spec,
+                                      const CacheLayout& layout, const Options& options,
+                                      const void* pool);
 StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayout& layout,
                                         const Options& options);
 /// The keys as strings; kInvalidArgument for one that is malformed, of another worker, or twice.

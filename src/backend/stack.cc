@@ -53,9 +53,8 @@ Status Stack::build_transports_on_loop(std::uint32_t worker_id) {
     transport::TcpOptions tcp;
     tcp.listen = options_.pd_role == Role::kReceiver;
     tcp.host = options_.pd_peer_host;
-    tcp.port = worker_id < options_.pd_peer_data_port.size()
-                   ? options_.pd_peer_data_port[worker_id]
-                   : std::uint16_t{0};
+    tcp.port = worker_id < options_.pd_peer_data_port.size() ? options_.pd_peer_data_port[worker_id]
+                                                             : std::uint16_t{0};
     auto made = transport::TcpTransport::create(*loop_, epoch_, tcp);
     if (!made.ok()) {
       return made.status();
@@ -83,18 +82,18 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   network_ = std::make_unique<control::ZmqNetwork>(*loop_, zmq);
   if (options_.pd_role == Role::kSender) {
     staging_ = StagingPool::create(buffer_, loop_ref_);
-    auto made = sender::Sender::create({*loop_, *network_, transports, staging_},
-                                       sender_config(layout, options_, epoch_),
-                                       std::move(faults.sender));
+    auto made =
+        sender::Sender::create({*loop_, *network_, transports, staging_},
+                               sender_config(layout, options_, epoch_), std::move(faults.sender));
     if (!made.ok()) {
       return made.status();
     }
     sender_ = *std::move(made);
     return absl::OkStatus();
   }
-  auto made = receiver::Receiver::create(
-      {*loop_, *network_, transports, buffer_, loop_ref_, epoch_},
-      receiver_config(layout, options_), std::move(faults.receiver));
+  auto made =
+      receiver::Receiver::create({*loop_, *network_, transports, buffer_, loop_ref_, epoch_},
+                                 receiver_config(layout, options_), std::move(faults.receiver));
   if (!made.ok()) {
     return made.status();
   }
@@ -104,7 +103,9 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   return absl::OkStatus();
 }
 
-Stack::~Stack() { close(); }
+Stack::~Stack() {
+  close();
+}
 
 void Stack::close() {
   if (std::exchange(closed_, true) || loop_ == nullptr) {

@@ -22,8 +22,7 @@ namespace baton {
 /// used on the loop. Exactly one of them is there.
 class Stack {
  public:
-  static StatusOr<std::unique_ptr<Stack>> create(const Options& options,
-                                                 const CacheLayout& layout,
+  static StatusOr<std::unique_ptr<Stack>> create(const Options& options, const CacheLayout& layout,
                                                  FaultInjection faults);
   ~Stack();
 

@@ -19,7 +19,9 @@ struct DigestStream::State {
   XXH3_state_t xxh;
 };
 
-DigestStream::DigestStream() : state_(new State) { XXH3_64bits_reset(&state_->xxh); }
+DigestStream::DigestStream() : state_(new State) {
+  XXH3_64bits_reset(&state_->xxh);
+}
 DigestStream::~DigestStream() = default;
 DigestStream::DigestStream(DigestStream&&) noexcept = default;
 DigestStream& DigestStream::operator=(DigestStream&&) noexcept = default;
@@ -28,6 +30,8 @@ void DigestStream::update(std::span<const std::byte> bytes) {
   XXH3_64bits_update_dispatch(&state_->xxh, bytes.data(), bytes.size());
 }
 
-std::uint64_t DigestStream::value() const { return XXH3_64bits_digest(&state_->xxh); }
+std::uint64_t DigestStream::value() const {
+  return XXH3_64bits_digest(&state_->xxh);
+}
 
 }  // namespace baton

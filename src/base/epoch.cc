@@ -26,8 +26,7 @@ Epoch Epoch::random() {
 StatusOr<Epoch> Epoch::from_bytes(std::string_view raw) {
   Epoch epoch;
   if (raw.size() != epoch.bytes.size()) {
-    return absl::InvalidArgumentError(
-        fmt::format("an epoch has 16 bytes, not {}", raw.size()));
+    return absl::InvalidArgumentError(fmt::format("an epoch has 16 bytes, not {}", raw.size()));
   }
   std::memcpy(epoch.bytes.data(), raw.data(), raw.size());
   if (epoch == Epoch{}) {
@@ -45,6 +44,8 @@ std::string Epoch::hex() const {
   return text;
 }
 
-std::string Epoch::brief() const { return hex().substr(0, 8); }
+std::string Epoch::brief() const {
+  return hex().substr(0, 8);
+}
 
 }  // namespace baton

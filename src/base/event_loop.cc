@@ -42,7 +42,9 @@ EventLoop::EventLoop(std::string thread_name, Duration spin, UniqueFd epoll, Uni
       epoll_(std::move(epoll)),
       wake_(std::move(wake)) {}
 
-EventLoop::~EventLoop() { stop(); }
+EventLoop::~EventLoop() {
+  stop();
+}
 
 void EventLoop::start() {
   thread_ = std::thread([this] { run(); });

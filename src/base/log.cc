@@ -90,7 +90,9 @@ bool within_rate() {
   return lines.fetch_add(1, std::memory_order_relaxed) < kLinesPerSecond;
 }
 
-void set_level(Level level) { threshold().store(level, std::memory_order_relaxed); }
+void set_level(Level level) {
+  threshold().store(level, std::memory_order_relaxed);
+}
 
 bool enabled(Level level) {
   return level != Level::kOff && level >= threshold().load(std::memory_order_relaxed);

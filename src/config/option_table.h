@@ -36,8 +36,8 @@ using Target =
     std::variant<bool Options::*, std::uint16_t Options::*, std::uint32_t Options::*,
                  std::size_t Options::*, std::string Options::*,
                  std::vector<std::uint16_t> Options::*, std::chrono::milliseconds Options::*,
-                 Role Options::*, TransportChoice Options::*, Integrity Options::*,
-                 Seconds, OnlyValue, Unused>;
+                 Role Options::*, TransportChoice Options::*, Integrity Options::*, Seconds,
+                 OnlyValue, Unused>;
 
 enum class Origin : std::uint8_t { kLmcache, kBaton };
 

@@ -89,10 +89,10 @@ Status check_sender(const Options& options) {
 /// A decoder that gives up sooner than a put may last would lose chunks that still come.
 Status check_time_limits(const Options& options) {
   if (options.pd_claim_ttl_ms < options.pd_claim_timeout_ms) {
-    return invalid(
-        fmt::format("pd_claim_ttl_ms is {}; at least pd_claim_timeout_ms, {}, is needed, or requests "
-                    "end while they may still be claimed",
-                    options.pd_claim_ttl_ms.count(), options.pd_claim_timeout_ms.count()));
+    return invalid(fmt::format(
+        "pd_claim_ttl_ms is {}; at least pd_claim_timeout_ms, {}, is needed, or requests "
+        "end while they may still be claimed",
+        options.pd_claim_ttl_ms.count(), options.pd_claim_timeout_ms.count()));
   }
   if (options.pd_claim_timeout_ms < options.pd_put_timeout_ms) {
     return invalid(

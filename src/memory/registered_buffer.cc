@@ -15,9 +15,10 @@ namespace baton {
 StatusOr<std::unique_ptr<RegisteredBuffer>> RegisteredBuffer::create(std::size_t page_bytes,
                                                                      std::uint32_t page_count) {
   if (page_bytes == 0 || page_count == 0) {
-    return absl::InvalidArgumentError(fmt::format(
-        "a registered buffer needs at least one page of at least one byte, not {} pages of {} bytes",
-        page_count, page_bytes));
+    return absl::InvalidArgumentError(
+        fmt::format("a registered buffer needs at least one page of at least one byte, not {} "
+                    "pages of {} bytes",
+                    page_count, page_bytes));
   }
   const auto rounded = checked_round_up(page_bytes, kPageAlignment);
   const auto total = rounded ? checked_multiply(*rounded, page_count) : std::nullopt;
@@ -53,7 +54,9 @@ RegisteredBuffer::RegisteredBuffer(UniqueFd memfd, std::byte* data, std::size_t 
       page_bytes_(page_bytes),
       page_count_(page_count) {}
 
-RegisteredBuffer::~RegisteredBuffer() { munmap(data_, mapped_bytes_); }
+RegisteredBuffer::~RegisteredBuffer() {
+  munmap(data_, mapped_bytes_);
+}
 
 bool RegisteredBuffer::contains(std::span<const std::byte> range) const {
   const std::less_equal<const std::byte*> not_after;

@@ -35,9 +35,8 @@ StatusOr<std::vector<MemoryObj>> StagingPool::take(const TensorMeta& meta, std::
     return bytes.status();
   }
   if (*bytes > buffer_->page_bytes()) {
-    return absl::InvalidArgumentError(
-        fmt::format("a chunk of {} bytes does not fit a page of {} bytes", *bytes,
-                    buffer_->page_bytes()));
+    return absl::InvalidArgumentError(fmt::format(
+        "a chunk of {} bytes does not fit a page of {} bytes", *bytes, buffer_->page_bytes()));
   }
   std::vector<std::uint32_t> taken(count);
   {
@@ -45,9 +44,9 @@ StatusOr<std::vector<MemoryObj>> StagingPool::take(const TensorMeta& meta, std::
     const std::uint32_t unreserved = pages_.free_count() - reserved_;
     if (from != nullptr) {
       if (count > from->left_) {
-        return absl::ResourceExhaustedError(fmt::format(
-            "the request has {} reserved staging pages left, {} were asked for", from->left_,
-            count));
+        return absl::ResourceExhaustedError(
+            fmt::format("the request has {} reserved staging pages left, {} were asked for",
+                        from->left_, count));
       }
       from->left_ -= count;
       reserved_ -= count;
@@ -123,9 +122,10 @@ std::vector<Task> StagingPool::grant_waiters() {
     waiters_.pop_front();
     reserved_ += waiter.pages;
     grants.emplace_back(
-        [granted = std::move(waiter.granted),
-         reservation = std::make_shared<StagingReservation>(shared_from_this(), waiter.pages)](
-            ) mutable { granted(std::move(reservation)); });
+        [granted = std::move(waiter.granted), reservation = std::make_shared<StagingReservation>(
+                                                  shared_from_this(), waiter.pages)]() mutable {
+          granted(std::move(reservation));
+        });
   }
   return grants;
 }

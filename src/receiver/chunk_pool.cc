@@ -12,7 +12,9 @@ namespace {
 
 constexpr int kPoison = 0xDB;
 
-absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
+absl::string_view to_absl(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 }  // namespace
 
@@ -221,7 +223,9 @@ void ChunkPool::free_page(std::uint32_t page) {
   allocator_.give_back(page);
 }
 
-void ChunkPool::erase(Chunk& chunk) { index_.erase(index_.find(chunk.key)); }
+void ChunkPool::erase(Chunk& chunk) {
+  index_.erase(index_.find(chunk.key));
+}
 
 std::string ChunkPool::audit() const {
   Counts seen;

@@ -61,10 +61,10 @@ void Claims::add(Pending pending, TimePoint deadline) {
       try_finish(found);  // It may just have become possible, or had no time to be tried.
     }
     if (const auto found = find(id); found != pending_.end() && !found->verifying) {
-      const std::string what = found->req_id.empty() ? "chunk " + found->keys.front()
-                                                     : "request " + found->req_id;
-      finish(id, absl::DeadlineExceededError(
-                     what + " was not complete before the deadline of its claim"));
+      const std::string what =
+          found->req_id.empty() ? "chunk " + found->keys.front() : "request " + found->req_id;
+      finish(id, absl::DeadlineExceededError(what +
+                                             " was not complete before the deadline of its claim"));
     }
   }));
   pending_.push_back(std::move(pending));
@@ -97,8 +97,8 @@ std::optional<StatusOr<std::vector<Chunk*>>> Claims::look_up(Pending& pending) {
     if (request == nullptr) {
       const Status* ended = table_.ended_with(pending.req_id);
       if (ended != nullptr) {
-        return absl::AbortedError(fmt::format("request {} failed: {}", pending.req_id,
-                                              std::string(ended->message())));
+        return absl::AbortedError(
+            fmt::format("request {} failed: {}", pending.req_id, std::string(ended->message())));
       }
       return std::nullopt;  // It may still come.
     }
@@ -117,9 +117,8 @@ std::optional<StatusOr<std::vector<Chunk*>>> Claims::look_up(Pending& pending) {
     Chunk* chunk = table_.pool().find(key);
     if (chunk == nullptr || (request != nullptr && !request->held.contains(chunk))) {
       return absl::NotFoundError(
-          request == nullptr
-              ? fmt::format("chunk {} is not here", key)
-              : fmt::format("chunk {} is not of request {}", key, pending.req_id));
+          request == nullptr ? fmt::format("chunk {} is not here", key)
+                             : fmt::format("chunk {} is not of request {}", key, pending.req_id));
     }
     if (chunk->state != Chunk::State::kCommitted || !table_.pool().may_hold(*chunk)) {
       return std::nullopt;

@@ -31,8 +31,7 @@ class Claims {
   /// All chunks of `keys`, in their order, once the request is complete; then ends the request's
   /// own holds. kNotFound if a key is not of the request, kAborted if the request ended,
   /// kDeadlineExceeded, kDataLoss (paranoid: a digest differs; the chunk is condemned).
-  void claim(std::string req_id, std::vector<std::string> keys, TimePoint deadline,
-             ClaimDone done);
+  void claim(std::string req_id, std::vector<std::string> keys, TimePoint deadline, ClaimDone done);
 
   using GetDone = absl::AnyInvocable<void(StatusOr<MemoryObj>)>;
   /// One committed chunk, waiting while it is in flight. kNotFound if it is neither.

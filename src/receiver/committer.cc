@@ -17,8 +17,7 @@ Writer writer_of(const wire::CommitRequest& message) {
 
 void Committer::commit(const wire::CommitRequest& message, Answer answer) {
   auto slice = std::make_shared<Slice>(Slice{message, std::move(answer)});
-  const auto chunks =
-      table_.find_grants(writer_of(message), message.pages, message.generations);
+  const auto chunks = table_.find_grants(writer_of(message), message.pages, message.generations);
   if (!chunks.ok()) {
     finish(*slice, chunks.status());
     return;
@@ -28,9 +27,9 @@ void Committer::commit(const wire::CommitRequest& message, Answer answer) {
     return;
   }
   if (config_.integrity != Integrity::kOff && message.digests.size() != message.pages.size()) {
-    finish(*slice, absl::InvalidArgumentError(
-                       fmt::format("put {} commits {} pages with {} digests", message.put_id,
-                                   message.pages.size(), message.digests.size())));
+    finish(*slice, absl::InvalidArgumentError(fmt::format("put {} commits {} pages with {} digests",
+                                                          message.put_id, message.pages.size(),
+                                                          message.digests.size())));
     return;
   }
   for (const Chunk* chunk : *chunks) {
@@ -85,8 +84,8 @@ void Committer::finish(Slice& slice, const Status& status) {
   const wire::CommitRequest& message = slice.message;
   Status result = status;
   for (std::size_t i = 0; i < message.pages.size(); ++i) {
-    if (Chunk* chunk = table_.pool().granted_to(writer_of(message), message.pages[i],
-                                                message.generations[i]);
+    if (Chunk* chunk =
+            table_.pool().granted_to(writer_of(message), message.pages[i], message.generations[i]);
         chunk != nullptr) {
       chunk->verifying = false;
     }

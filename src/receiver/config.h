@@ -15,7 +15,7 @@
 namespace baton::receiver {
 
 struct Config {
-  std::string init_endpoint;   ///< "tcp://host:port"
+  std::string init_endpoint;  ///< "tcp://host:port"
   std::string alloc_endpoint;
   wire::LayoutInfo layout;
   wire::Limits limits;

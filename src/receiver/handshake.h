@@ -23,7 +23,7 @@ Status check_layout(const wire::LayoutInfo& sender, const wire::LayoutInfo& rece
 
 /// The first of the receiver's transports (in its order of preference) that the sender offers and
 /// that can serve it; kFailedPrecondition naming both lists.
-StatusOr<transport::Transport*> choose_transport(
-    const wire::Hello& hello, std::span<transport::Transport* const> transports);
+StatusOr<transport::Transport*> choose_transport(const wire::Hello& hello,
+                                                 std::span<transport::Transport* const> transports);
 
 }  // namespace baton::receiver

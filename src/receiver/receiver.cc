@@ -57,8 +57,8 @@ Receiver::~Receiver() = default;
 
 Status Receiver::bind() {
   auto init = env_.network.bind_server(
-      config_.init_endpoint, lifetime_.guard([this](const control::Route& from,
-                                                    std::string_view payload) {
+      config_.init_endpoint,
+      lifetime_.guard([this](const control::Route& from, std::string_view payload) {
         on_init(from, payload);
       }));
   if (!init.ok()) {
@@ -66,8 +66,8 @@ Status Receiver::bind() {
   }
   init_ = *std::move(init);
   auto alloc = env_.network.bind_server(
-      config_.alloc_endpoint, lifetime_.guard([this](const control::Route& from,
-                                                     std::string_view payload) {
+      config_.alloc_endpoint,
+      lifetime_.guard([this](const control::Route& from, std::string_view payload) {
         on_alloc(from, payload);
       }));
   if (!alloc.ok()) {
@@ -120,8 +120,8 @@ std::uint32_t Receiver::evict_all_retained() {
 }
 
 Receiver::Stats Receiver::stats() const {
-  return {pool_.counts(),  table_.size(),      table_.waiting(),
-          peers_.size(),   rejected_messages_, refused_handshakes_};
+  return {pool_.counts(), table_.size(),      table_.waiting(),
+          peers_.size(),  rejected_messages_, refused_handshakes_};
 }
 
 // ---- handshake ---------------------------------------------------------------------------------
@@ -138,11 +138,11 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
   }
   const auto inner = wire::decode(*request->baton, config_.limits);
   const auto* hello = inner.ok() ? std::get_if<wire::Hello>(&*inner) : nullptr;
-  StatusOr<wire::Welcome> result =
-      hello != nullptr ? welcome(*hello)
-                       : StatusOr<wire::Welcome>(absl::InvalidArgumentError(
-                             inner.ok() ? std::string("expected a BatonHello")
-                                        : std::string(inner.status().message())));
+  StatusOr<wire::Welcome> result = hello != nullptr
+                                       ? welcome(*hello)
+                                       : StatusOr<wire::Welcome>(absl::InvalidArgumentError(
+                                             inner.ok() ? std::string("expected a BatonHello")
+                                                        : std::string(inner.status().message())));
   wire::NixlInitResponse response;
   if (result.ok()) {
     log::info("sender {} introduced itself; it will write over {}", hello->epoch.brief(),
@@ -186,11 +186,9 @@ StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
   return welcome;
 }
 
-StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender,
-                                             transport::Transport& transport) {
+StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender, transport::Transport& transport) {
   const auto known = peers_.find(sender);
-  if (known != peers_.end() &&
-      (known->second.connected || known->second.transport != &transport)) {
+  if (known != peers_.end() && (known->second.connected || known->second.transport != &transport)) {
     // It lost its connection before this side noticed, or wants another transport: what it was
     // given before is proven void first.
     on_writer_gone(sender, absl::UnavailableError(std::string("the sender began anew")));
@@ -200,8 +198,8 @@ StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender,
         std::string("the former connection of this sender is still being fenced; try again"));
   }
   if (known == peers_.end() && peers_.size() >= kMaxPeers) {
-    return absl::ResourceExhaustedError(fmt::format("{} senders are known, the limit is {}",
-                                                    peers_.size(), kMaxPeers));
+    return absl::ResourceExhaustedError(
+        fmt::format("{} senders are known, the limit is {}", peers_.size(), kMaxPeers));
   }
   auto ticket = transport.expect_peer(sender);
   if (!ticket.ok()) {
@@ -211,8 +209,7 @@ StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender,
   peer.transport = &transport;
   env_.scheduler.cancel(peer.connect_timer);
   peer.connect_timer = env_.scheduler.run_after(kConnectWait, lifetime_.guard([this, sender] {
-    if (const auto found = peers_.find(sender);
-        found != peers_.end() && !found->second.connected) {
+    if (const auto found = peers_.find(sender); found != peers_.end() && !found->second.connected) {
       found->second.connect_timer = kNoTimer;
       on_writer_gone(sender, absl::UnavailableError(std::string("it never connected")));
     }
@@ -240,8 +237,7 @@ void Receiver::handle(const control::Route& from, const Other& /*message*/) {
 Status Receiver::check_parties(const control::Route& from, const wire::Parties& parties) const {
   if (parties.receiver_epoch != env_.epoch) {
     return absl::UnavailableError(fmt::format("meant for receiver {}, this is {}",
-                                              parties.receiver_epoch.brief(),
-                                              env_.epoch.brief()));
+                                              parties.receiver_epoch.brief(), env_.epoch.brief()));
   }
   if (from.find(parties.sender_epoch.hex()) == std::string::npos) {
     return absl::PermissionDeniedError(fmt::format(
@@ -251,8 +247,8 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
   // Not `connected`: its first message may come before the transport's news of its connection. One
   // that never connects loses everything when its ticket expires.
   if (peer == peers_.end() || peer->second.fencing) {
-    return absl::UnavailableError(fmt::format("sender {} has no data connection here",
-                                              parties.sender_epoch.brief()));
+    return absl::UnavailableError(
+        fmt::format("sender {} has no data connection here", parties.sender_epoch.brief()));
   }
   return absl::OkStatus();
 }
@@ -268,9 +264,8 @@ void Receiver::handle(const control::Route& from, const wire::AllocRequest& mess
   Status fine = check_parties(from, message.baton->parties);
   if (fine.ok() && (message.shape != layout.shape || message.dtype != layout.dtype ||
                     message.fmt != layout.fmt)) {
-    fine = absl::InvalidArgumentError(
-        fmt::format("put {} has chunks of another shape, dtype or format than the handshake",
-                    put_id));
+    fine = absl::InvalidArgumentError(fmt::format(
+        "put {} has chunks of another shape, dtype or format than the handshake", put_id));
   }
   StatusOr<wire::AllocResponse> result =
       fine.ok() ? table_.allocate(message, from) : StatusOr<wire::AllocResponse>(fine);
@@ -396,8 +391,8 @@ void Receiver::on_writer_gone(const Epoch& peer, const Status& why) {
     return;
   }
   log::info("sender {} is gone: {}", peer.brief(), std::string(why.message()));
-  table_.end_unfinished(peer, absl::UnavailableError(fmt::format(
-                                  "its sender is gone: {}", std::string(why.message()))));
+  table_.end_unfinished(peer, absl::UnavailableError(fmt::format("its sender is gone: {}",
+                                                                 std::string(why.message()))));
   fence(peer, found->second);
 }
 

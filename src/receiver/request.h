@@ -62,8 +62,8 @@ struct Request {
   State state = State::kWaiting;
   std::vector<std::string> keys;  ///< distinct, as opened; empty if only counted
   std::uint32_t total_chunks = 0;
-  std::uint32_t reserved = 0;  ///< units not turned into pages yet, spares included
-  std::uint32_t spares = 0;    ///< of these, kept for taking over a chunk in flight elsewhere
+  std::uint32_t reserved = 0;   ///< units not turned into pages yet, spares included
+  std::uint32_t spares = 0;     ///< of these, kept for taking over a chunk in flight elsewhere
   std::uint32_t overtaken = 0;  ///< how many later ones were admitted before it
   absl::flat_hash_set<Chunk*> held;
   absl::flat_hash_map<std::uint64_t, std::unique_ptr<Put>> puts;

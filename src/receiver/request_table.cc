@@ -15,7 +15,9 @@ namespace {
 /// Far more than the batches of any chunked prefill.
 constexpr std::size_t kMaxPutsPerRequest = 4'096;
 
-absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
+absl::string_view to_absl(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 /// The position of a key that stands twice, or -1.
 std::int64_t find_duplicate(const std::vector<std::string>& keys) {
@@ -49,8 +51,8 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
   request->keys = message.keys;
   request->total_chunks = message.total_chunks;
   if (requests_.contains(request->id)) {
-    return absl::AlreadyExistsError(fmt::format("request {} (attempt {:x}) is open already",
-                                                message.req_id, message.attempt));
+    return absl::AlreadyExistsError(
+        fmt::format("request {} (attempt {:x}) is open already", message.req_id, message.attempt));
   }
   if (requests_.size() >= config_.max_open_requests) {
     return absl::ResourceExhaustedError(
@@ -62,9 +64,9 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
         fmt::format("request {} names neither keys nor total_chunks", message.req_id));
   }
   if (const std::int64_t twice = find_duplicate(request->keys); twice >= 0) {
-    return absl::InvalidArgumentError(fmt::format(
-        "key {} stands twice in request {}", message.keys[static_cast<std::size_t>(twice)],
-        message.req_id));
+    return absl::InvalidArgumentError(fmt::format("key {} stands twice in request {}",
+                                                  message.keys[static_cast<std::size_t>(twice)],
+                                                  message.req_id));
   }
   if (Status possible = admission_.check_possible(*request); !possible.ok()) {
     return possible;
@@ -76,10 +78,10 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
     return absl::OkStatus();
   }
   admission_.enqueue(added);
-  const Duration wait = std::min<Duration>(std::chrono::milliseconds(message.timeout_ms),
-                                           config_.max_admission_wait);
-  added.timer = scheduler_.run_after(
-      wait, lifetime_.guard([this, id = added.id] { time_out(id); }));
+  const Duration wait =
+      std::min<Duration>(std::chrono::milliseconds(message.timeout_ms), config_.max_admission_wait);
+  added.timer =
+      scheduler_.run_after(wait, lifetime_.guard([this, id = added.id] { time_out(id); }));
   schedule_settle();  // It may be small enough to overtake.
   return absl::OkStatus();
 }
@@ -113,9 +115,9 @@ StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& messa
                  message.baton->attempt};
   if (const auto ended = ended_attempts_.find(request->id); ended != ended_attempts_.end()) {
     // A later put of it must not bring it back without its earlier chunks.
-    return absl::AbortedError(fmt::format(
-        "request {} (attempt {:x}) has ended: {}; a retry needs another attempt",
-        request->id.req_id, request->id.attempt, std::string(ended->second.message())));
+    return absl::AbortedError(
+        fmt::format("request {} (attempt {:x}) has ended: {}; a retry needs another attempt",
+                    request->id.req_id, request->id.attempt, std::string(ended->second.message())));
   }
   request->route = route;
   request->total_chunks = message.async->total_chunks;
@@ -151,9 +153,9 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
         fmt::format("a put of request {} has no keys", message.async->req_id));
   }
   if (const std::int64_t twice = find_duplicate(message.keys); twice >= 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("key {} stands twice in one put of request {}",
-                    message.keys[static_cast<std::size_t>(twice)], message.async->req_id));
+    return absl::InvalidArgumentError(fmt::format("key {} stands twice in one put of request {}",
+                                                  message.keys[static_cast<std::size_t>(twice)],
+                                                  message.async->req_id));
   }
   const RequestId id{message.baton->parties.sender_epoch, message.async->req_id,
                      message.baton->attempt};
@@ -192,19 +194,18 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
 
 Status RequestTable::check_put(const Request& request, const wire::AllocRequest& message) const {
   if (request.state != Request::State::kOpen) {
-    return absl::FailedPreconditionError(fmt::format(
-        "request {} takes no put now: it {}", request.id.req_id,
-        request.state == Request::State::kWaiting ? "waits for admission"
-                                                  : "has had its last put"));
+    return absl::FailedPreconditionError(
+        fmt::format("request {} takes no put now: it {}", request.id.req_id,
+                    request.state == Request::State::kWaiting ? "waits for admission"
+                                                              : "has had its last put"));
   }
   if (request.puts.size() >= kMaxPutsPerRequest) {
     return absl::ResourceExhaustedError(fmt::format("request {} has had {} puts, the limit",
                                                     request.id.req_id, request.puts.size()));
   }
   if (puts_.contains(PutId{request.id.sender, message.baton->put_id})) {
-    return absl::AlreadyExistsError(
-        fmt::format("put id {} of request {} was used already", message.baton->put_id,
-                    request.id.req_id));
+    return absl::AlreadyExistsError(fmt::format("put id {} of request {} was used already",
+                                                message.baton->put_id, request.id.req_id));
   }
   std::uint32_t needed = 0;
   for (const std::string& key : message.keys) {
@@ -221,8 +222,7 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
 }
 
 void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
-                                const wire::AllocRequest& message,
-                                wire::AllocResponse& response) {
+                                const wire::AllocRequest& message, wire::AllocResponse& response) {
   Put::Key& key = put.keys[index];
   Chunk* chunk = pool_.find(message.keys[index]);
   std::int64_t remote_index = -1;
@@ -279,19 +279,16 @@ void RequestTable::complete_if_done(Request& request) {
   if (request.state != Request::State::kSealed) {
     return;
   }
-  const bool resolved = std::all_of(request.puts.begin(), request.puts.end(), [](const auto& put) {
-    return put.second->unresolved == 0;
-  });
+  const bool resolved = std::all_of(request.puts.begin(), request.puts.end(),
+                                    [](const auto& put) { return put.second->unresolved == 0; });
   if (resolved) {
     request.state = Request::State::kComplete;
-    request.timer = scheduler_.run_after(
-        config_.claim_ttl, lifetime_.guard([this, id = request.id] {
-          end(id, absl::DeadlineExceededError(
-                      fmt::format("nobody claimed request {} within {} s (pd_claim_ttl_ms)",
-                                  id.req_id,
-                                  std::chrono::duration_cast<std::chrono::seconds>(
-                                      config_.claim_ttl)
-                                      .count())));
+    request.timer =
+        scheduler_.run_after(config_.claim_ttl, lifetime_.guard([this, id = request.id] {
+          end(id,
+              absl::DeadlineExceededError(fmt::format(
+                  "nobody claimed request {} within {} s (pd_claim_ttl_ms)", id.req_id,
+                  std::chrono::duration_cast<std::chrono::seconds>(config_.claim_ttl).count())));
         }));
     log::debug("[{}] complete: {} chunks held", request.id.req_id, request.held.size());
   }
@@ -316,15 +313,14 @@ StatusOr<std::vector<Chunk*>> RequestTable::find_grants(
     } else if (pool_.committed_by(writer, pages[i], generations[i])) {
       ++committed;
     } else {
-      return absl::AbortedError(fmt::format(
-          "put {} has no grant for page {} under generation {} (any more)", writer.put_id,
-          pages[i], generations[i]));
+      return absl::AbortedError(
+          fmt::format("put {} has no grant for page {} under generation {} (any more)",
+                      writer.put_id, pages[i], generations[i]));
     }
   }
   if (committed > 0 && !chunks.empty()) {
-    return absl::AbortedError(fmt::format(
-        "put {} commits {} pages again together with {} new ones", writer.put_id, committed,
-        chunks.size()));
+    return absl::AbortedError(fmt::format("put {} commits {} pages again together with {} new ones",
+                                          writer.put_id, committed, chunks.size()));
   }
   return chunks;
 }

@@ -115,7 +115,7 @@ class RequestTable {
   absl::flat_hash_map<std::string, std::vector<Request*>> by_req_id_;  // oldest first
   using PutId = std::pair<Epoch, std::uint64_t>;
   absl::flat_hash_map<PutId, Put*> puts_;
-  absl::flat_hash_map<std::string, Status> ended_;        // by name
+  absl::flat_hash_map<std::string, Status> ended_;  // by name
   absl::flat_hash_map<RequestId, Status> ended_attempts_;
   std::vector<RequestId> ended_ring_;
   std::size_t ended_next_ = 0;

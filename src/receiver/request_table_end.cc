@@ -15,7 +15,9 @@ namespace {
 /// Ends that are remembered for claims that come late.
 constexpr std::size_t kEndsRemembered = 1'024;
 
-absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
+absl::string_view to_absl(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 }  // namespace
 

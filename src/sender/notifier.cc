@@ -30,9 +30,9 @@ Status Notifier::try_send(const std::string& req_id, std::uint64_t incarnation) 
     return absl::OkStatus();
   }
   if (push_->incarnation() != incarnation) {
-    return absl::AbortedError(fmt::format(
-        "the proxy at {} was lost after request {} began; its successor is not told", endpoint_,
-        req_id));
+    return absl::AbortedError(
+        fmt::format("the proxy at {} was lost after request {} began; its successor is not told",
+                    endpoint_, req_id));
   }
   return push_->send(wire::encode(wire::ProxyNotif{req_id}));
 }
@@ -50,8 +50,8 @@ Notifier::NoticeId Notifier::notify(std::string req_id, std::uint64_t incarnatio
   added->timer = scheduler_.run_at(deadline, lifetime_.guard([this, added] {
     Waiting late = std::move(*added);
     waiting_.erase(added);
-    late.done(absl::UnavailableError(fmt::format(
-        "no proxy was there at {} to be told of request {}", endpoint_, late.req_id)));
+    late.done(absl::UnavailableError(
+        fmt::format("no proxy was there at {} to be told of request {}", endpoint_, late.req_id)));
   }));
   return id;
 }

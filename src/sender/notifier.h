@@ -20,8 +20,7 @@ namespace baton::sender {
 class Notifier {
  public:
   /// An empty endpoint: nobody is told, and every notice succeeds.
-  static StatusOr<std::unique_ptr<Notifier>> create(Scheduler& scheduler,
-                                                    control::Network& network,
+  static StatusOr<std::unique_ptr<Notifier>> create(Scheduler& scheduler, control::Network& network,
                                                     const std::string& endpoint);
 
   std::uint64_t incarnation() const { return push_ == nullptr ? 0 : push_->incarnation(); }

@@ -49,8 +49,14 @@ StatusOr<std::vector<MemoryObj>> RequestHandle::batched_allocate(const TensorMet
   return request_->allocate(meta, count);
 }
 
-const std::string& RequestHandle::req_id() const { return request_->req_id(); }
-std::uint64_t RequestHandle::attempt() const { return request_->attempt(); }
-void RequestHandle::close() { request_->close(); }
+const std::string& RequestHandle::req_id() const {
+  return request_->req_id();
+}
+std::uint64_t RequestHandle::attempt() const {
+  return request_->attempt();
+}
+void RequestHandle::close() {
+  request_->close();
+}
 
 }  // namespace baton

@@ -59,8 +59,7 @@ void PeerLink::start_handshake() {
         "receiver {} did not finish the handshake within {} ms (pd_handshake_timeout_ms): is it "
         "there, and is the port its init port?",
         address_.init_endpoint,
-        std::chrono::duration_cast<std::chrono::milliseconds>(config_.handshake_timeout)
-            .count())));
+        std::chrono::duration_cast<std::chrono::milliseconds>(config_.handshake_timeout).count())));
   }));
   const std::string identity = fmt::format("baton-{}-{}", config_.epoch.hex(), ++connections_);
   auto init = network_.connect_client(
@@ -71,8 +70,8 @@ void PeerLink::start_handshake() {
       attempt_->guard([this](std::string_view payload) { on_alloc_payload(payload); }));
   if (!init.ok() || !alloc.ok()) {
     // Not inside ensure(): the caller may not expect its callback to fail at once.
-    scheduler_.post(attempt_->guard(
-        [this, why = init.ok() ? alloc.status() : init.status()] { finish(why); }));
+    scheduler_.post(
+        attempt_->guard([this, why = init.ok() ? alloc.status() : init.status()] { finish(why); }));
     return;
   }
   init_ = *std::move(init);
@@ -141,8 +140,8 @@ void PeerLink::on_refusal(const wire::Refusal& refusal) {
     }));
     return;
   }
-  finish(Status(code, fmt::format("receiver {} refused the handshake: {}",
-                                  address_.init_endpoint, refusal.message)));
+  finish(Status(code, fmt::format("receiver {} refused the handshake: {}", address_.init_endpoint,
+                                  refusal.message)));
 }
 
 Status PeerLink::check_welcome(const wire::Welcome& welcome) {
@@ -154,9 +153,8 @@ Status PeerLink::check_welcome(const wire::Welcome& welcome) {
   const TensorMeta chunk{config_.layout.shape, config_.layout.dtype, config_.layout.fmt};
   const auto bytes = chunk.bytes();
   if (!bytes.ok() || *bytes > welcome.page_bytes) {
-    return absl::FailedPreconditionError(
-        fmt::format("its pages have {} bytes, a chunk has {}", welcome.page_bytes,
-                    bytes.value_or(0)));
+    return absl::FailedPreconditionError(fmt::format("its pages have {} bytes, a chunk has {}",
+                                                     welcome.page_bytes, bytes.value_or(0)));
   }
   const auto chosen =
       std::find_if(transports_.begin(), transports_.end(),
@@ -183,9 +181,9 @@ void PeerLink::on_welcome(wire::Welcome welcome) {
 
 void PeerLink::on_connected(const Status& status) {
   if (!status.ok()) {
-    finish(Status(status.code(),
-                  fmt::format("no {} connection to receiver {}: {}", welcome_.transport,
-                              address_.init_endpoint, std::string(status.message()))));
+    finish(
+        Status(status.code(), fmt::format("no {} connection to receiver {}: {}", welcome_.transport,
+                                          address_.init_endpoint, std::string(status.message()))));
     return;
   }
   log::info("receiver {} ({}) is ready over {}", address_.init_endpoint, welcome_.epoch.brief(),
@@ -226,8 +224,7 @@ void PeerLink::send_or_reset(const wire::Message& message) {
   }
   if (Status sent = send(message); !sent.ok()) {
     reset(absl::UnavailableError(fmt::format("receiver {} could not be told: {}",
-                                             address_.init_endpoint,
-                                             std::string(sent.message()))));
+                                             address_.init_endpoint, std::string(sent.message()))));
   }
 }
 
@@ -251,9 +248,9 @@ void PeerLink::restart_drain_timer() {
   if (drains_out_ > 0) {
     drain_timer_ = scheduler_.run_after(config_.drain_timeout, attempt_->guard([this] {
       drain_timer_ = kNoTimer;
-      reset(absl::DeadlineExceededError(fmt::format(
-          "receiver {} did not acknowledge a drain in time (pd_drain_timeout_ms)",
-          address_.init_endpoint)));
+      reset(absl::DeadlineExceededError(
+          fmt::format("receiver {} did not acknowledge a drain in time (pd_drain_timeout_ms)",
+                      address_.init_endpoint)));
     }));
   }
 }

@@ -36,15 +36,14 @@ class PeerLink {
   enum class State : std::uint8_t { kIdle, kHandshaking, kConnecting, kReady };
   using OnMessage = absl::AnyInvocable<void(PeerLink&, const wire::Message&)>;
   /// May this link lead to that receiver?
-  using CheckReceiver =
-      absl::AnyInvocable<Status(const PeerLink&, const Epoch& receiver) const>;
+  using CheckReceiver = absl::AnyInvocable<Status(const PeerLink&, const Epoch& receiver) const>;
   /// A link that was ready is idle again; called after the fact.
   using OnDown = absl::AnyInvocable<void(PeerLink&, const Status& why)>;
 
   PeerLink(Scheduler& scheduler, control::Network& network,
-           std::span<transport::Transport* const> transports, const Config& config,
-           Address address, std::uint32_t& connections, CheckReceiver check_receiver,
-           OnMessage on_message, OnDown on_down);
+           std::span<transport::Transport* const> transports, const Config& config, Address address,
+           std::uint32_t& connections, CheckReceiver check_receiver, OnMessage on_message,
+           OnDown on_down);
   ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
@@ -62,12 +61,11 @@ class PeerLink {
 
   /// Connected to that receiver, or about to be.
   bool leads_to(const Epoch& receiver) const {
-    return (state_ == State::kConnecting || state_ == State::kReady) &&
-           welcome_.epoch == receiver;
+    return (state_ == State::kConnecting || state_ == State::kReady) && welcome_.epoch == receiver;
   }
 
-  /// While ready; kUnavailable otherwise, or when the queue is full; kInvalidArgument if the message
-  /// is longer than the receiver takes.
+  /// While ready; kUnavailable otherwise, or when the queue is full; kInvalidArgument if the
+  /// message is longer than the receiver takes.
   Status send(const wire::Message& message);
   /// For what the receiver must learn, or lose the connection: then it ends what hangs on it.
   void send_or_reset(const wire::Message& message);
@@ -104,7 +102,7 @@ class PeerLink {
   TimePoint deadline_{};
   TimerId timer_ = kNoTimer;
   TimerId retry_timer_ = kNoTimer;
-  std::uint32_t& connections_;  // makes client identities unique
+  std::uint32_t& connections_;    // makes client identities unique
   std::uint32_t drains_out_ = 0;  // not acknowledged yet
   TimerId drain_timer_ = kNoTimer;
   std::unique_ptr<control::Client> init_;

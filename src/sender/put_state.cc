@@ -47,9 +47,17 @@ PutStats PutState::stats() const {
 
 namespace baton {
 
-Status PutHandle::wait(std::chrono::milliseconds timeout) const { return state_->wait(timeout); }
-Status PutHandle::wait() const { return state_->wait(std::nullopt); }
-bool PutHandle::done() const { return state_->done(); }
-PutStats PutHandle::stats() const { return state_->stats(); }
+Status PutHandle::wait(std::chrono::milliseconds timeout) const {
+  return state_->wait(timeout);
+}
+Status PutHandle::wait() const {
+  return state_->wait(std::nullopt);
+}
+bool PutHandle::done() const {
+  return state_->done();
+}
+PutStats PutHandle::stats() const {
+  return state_->stats();
+}
 
 }  // namespace baton

@@ -67,8 +67,8 @@ void PutTask::on_ready(const Status& status) {
   }
   if (spec_.keys.size() > link_.welcome().max_keys) {
     fail(absl::InvalidArgumentError(
-        fmt::format("put {} has {} keys, the receiver takes {} at a time", id_,
-                    spec_.keys.size(), link_.welcome().max_keys)));
+        fmt::format("put {} has {} keys, the receiver takes {} at a time", id_, spec_.keys.size(),
+                    link_.welcome().max_keys)));
     return;
   }
   parties_ = link_.parties();
@@ -109,10 +109,9 @@ Status PutTask::take_response(const wire::AllocResponse& response) {
   const std::size_t count = spec_.keys.size();
   if (said.states.size() != count || said.generations.size() != count ||
       response.remote_indexes.size() != count) {
-    return absl::DataLossError(
-        fmt::format("the receiver answered {} keys with {} states, {} generations and {} pages",
-                    count, said.states.size(), said.generations.size(),
-                    response.remote_indexes.size()));
+    return absl::DataLossError(fmt::format(
+        "the receiver answered {} keys with {} states, {} generations and {} pages", count,
+        said.states.size(), said.generations.size(), response.remote_indexes.size()));
   }
   awaits_.assign(count, false);
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -126,8 +125,8 @@ Status PutTask::take_response(const wire::AllocResponse& response) {
       case wire::KeyState::kGranted: {
         const std::int64_t page = response.remote_indexes[i];
         if (page < 0 || page >= link_.welcome().page_count) {
-          return absl::DataLossError(fmt::format("the receiver granted page {} of {}", page,
-                                                 link_.welcome().page_count));
+          return absl::DataLossError(
+              fmt::format("the receiver granted page {} of {}", page, link_.welcome().page_count));
         }
         grants_.push_back({i, static_cast<std::uint32_t>(page), said.generations[i]});
         break;
@@ -144,8 +143,8 @@ void PutTask::on_update(const wire::ChunkUpdate& update) {
     if (index >= awaits_.size() || !awaits_[index] ||
         update.states[i] == wire::KeyState::kInFlight ||
         (takes_over && update.pages[i] >= link_.welcome().page_count)) {
-      fail(absl::DataLossError(fmt::format(
-          "the receiver sent senseless news of key {} (page {})", index, update.pages[i])));
+      fail(absl::DataLossError(fmt::format("the receiver sent senseless news of key {} (page {})",
+                                           index, update.pages[i])));
       return;
     }
     awaits_[index] = false;
@@ -198,12 +197,11 @@ void PutTask::start_slice(std::vector<std::size_t> members) {
     }
     ops.push_back({bytes_of(grant), grant.page, grant.generation, 0});
   }
-  link_.transport().write_batch(
-      link_.welcome().epoch, std::move(ops),
-      lifetime_.guard([this, number](const Status& status) {
-        slices_[number].write_status = status;
-        on_slice_step(number);
-      }));
+  link_.transport().write_batch(link_.welcome().epoch, std::move(ops),
+                                lifetime_.guard([this, number](const Status& status) {
+                                  slices_[number].write_status = status;
+                                  on_slice_step(number);
+                                }));
   if (!link_.welcome().digests) {
     return;
   }
@@ -259,8 +257,8 @@ void PutTask::on_response(const wire::CommitResponse& response) {
     return;
   }
   if (response.slice >= slices_.size() || slices_[response.slice].steps_left > 0) {
-    fail(absl::DataLossError(fmt::format("the receiver acknowledged slice {}, which was not sent",
-                                         response.slice)));
+    fail(absl::DataLossError(
+        fmt::format("the receiver acknowledged slice {}, which was not sent", response.slice)));
     return;
   }
   if (response.code != 0) {

@@ -131,12 +131,12 @@ class PutTask {
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;
   std::vector<Grant> grants_;
-  std::size_t next_grant_ = 0;     // first one that is in no slice yet
-  std::deque<Slice> slices_;       // all of them, by number
-  std::size_t slices_busy_ = 0;    // writing or being digested
-  std::size_t slices_open_ = 0;    // not acknowledged yet
-  std::vector<bool> awaits_;       // by key: left out, in flight elsewhere
-  std::size_t awaited_ = 0;        // how many of these
+  std::size_t next_grant_ = 0;   // first one that is in no slice yet
+  std::deque<Slice> slices_;     // all of them, by number
+  std::size_t slices_busy_ = 0;  // writing or being digested
+  std::size_t slices_open_ = 0;  // not acknowledged yet
+  std::vector<bool> awaits_;     // by key: left out, in flight elsewhere
+  std::size_t awaited_ = 0;      // how many of these
   PutStats stats_;
   Lifetime lifetime_;
 };

@@ -14,7 +14,9 @@
 namespace baton::sender {
 namespace {
 
-RequestKey key_of(const PutSpec& spec) { return {spec.req_id, spec.attempt}; }
+RequestKey key_of(const PutSpec& spec) {
+  return {spec.req_id, spec.attempt};
+}
 
 /// A put that never became a PutTask.
 void refuse(Scheduler& scheduler, PutSpec spec, std::shared_ptr<detail::PutState> state,
@@ -76,9 +78,9 @@ PeerLink& Sender::link_to(const Address& address) {
 Status Sender::check_sole_link(const PeerLink& link, const Epoch& receiver) const {
   for (const auto& [address, other] : links_) {
     if (other.get() != &link && other->leads_to(receiver)) {
-      return absl::FailedPreconditionError(fmt::format(
-          "receiver {} is the one that is connected as {}; use one address for it",
-          link.address().init_endpoint, address.init_endpoint));
+      return absl::FailedPreconditionError(
+          fmt::format("receiver {} is the one that is connected as {}; use one address for it",
+                      link.address().init_endpoint, address.init_endpoint));
     }
   }
   return absl::OkStatus();
@@ -101,7 +103,8 @@ void Sender::submit(const Address& receiver, PutSpec spec,
   }
   const std::uint64_t id = next_put_id_++;
   auto put = std::make_unique<PutTask>(env_.scheduler, digests_, config_, faults_,
-                                       static_cast<PutTask::Owner&>(*this), *request.link, id, std::move(spec), std::move(state));
+                                       static_cast<PutTask::Owner&>(*this), *request.link, id,
+                                       std::move(spec), std::move(state));
   PutTask& started = *put;
   request.puts.push_back(put.get());
   puts_.emplace(id, std::move(put));
@@ -120,15 +123,13 @@ StatusOr<Sender::Request*> Sender::find_or_begin(const Address& receiver, const 
     return &request;
   }
   if (!request.failure.ok()) {
-    return Status(request.failure.code(),
-                  fmt::format("request {} failed before: {}", spec.req_id,
-                              std::string(request.failure.message())));
+    return Status(request.failure.code(), fmt::format("request {} failed before: {}", spec.req_id,
+                                                      std::string(request.failure.message())));
   }
   if (request.phase != Request::Phase::kOpen) {
-    return absl::FailedPreconditionError(
-        fmt::format("request {} takes no put now: it {}", spec.req_id,
-                    request.phase < Request::Phase::kOpen ? "is not admitted yet"
-                                                          : "has had its last put"));
+    return absl::FailedPreconditionError(fmt::format(
+        "request {} takes no put now: it {}", spec.req_id,
+        request.phase < Request::Phase::kOpen ? "is not admitted yet" : "has had its last put"));
   }
   if (request.link->address() != receiver) {
     return absl::InvalidArgumentError(
@@ -179,9 +180,8 @@ void Sender::advance(const RequestKey& key) {
   }
   if (request.phase == Request::Phase::kSealed) {
     const bool settled =
-        std::all_of(request.puts.begin(), request.puts.end(), [](const PutTask* put) {
-          return put->state() == PutTask::State::kSettled;
-        });
+        std::all_of(request.puts.begin(), request.puts.end(),
+                    [](const PutTask* put) { return put->state() == PutTask::State::kSettled; });
     if (settled) {
       notify(key, request);
     }
@@ -200,10 +200,9 @@ void Sender::notify(const RequestKey& key, Request& request) {
   request.phase = Request::Phase::kNotifying;
   // Its last put is what is left: the others completed when they settled.
   const TimePoint deadline = request.puts.front()->deadline();
-  request.notice = notifier_->notify(key.req_id, request.proxy_incarnation, deadline,
-                                     lifetime_.guard([this, key](const Status& status) {
-                                       on_notified(key, status);
-                                     }));
+  request.notice = notifier_->notify(
+      key.req_id, request.proxy_incarnation, deadline,
+      lifetime_.guard([this, key](const Status& status) { on_notified(key, status); }));
 }
 
 void Sender::on_notified(const RequestKey& key, const Status& status) {
@@ -223,15 +222,15 @@ void Sender::on_notified(const RequestKey& key, const Status& status) {
 
 void Sender::restart_idle_timer(const RequestKey& key, Request& request) {
   env_.scheduler.cancel(request.timer);
-  request.timer = env_.scheduler.run_after(
-      config_.request_idle_timeout, lifetime_.guard([this, key] {
-        fail_request(key, absl::DeadlineExceededError(fmt::format(
-                              "request {} had no put under way for {} s and its last put never "
-                              "came (pd_request_idle_timeout_ms)",
-                              key.req_id,
-                              std::chrono::duration_cast<std::chrono::seconds>(
-                                  config_.request_idle_timeout)
-                                  .count())));
+  request.timer =
+      env_.scheduler.run_after(config_.request_idle_timeout, lifetime_.guard([this, key] {
+        fail_request(
+            key, absl::DeadlineExceededError(fmt::format(
+                     "request {} had no put under way for {} s and its last put never "
+                     "came (pd_request_idle_timeout_ms)",
+                     key.req_id,
+                     std::chrono::duration_cast<std::chrono::seconds>(config_.request_idle_timeout)
+                         .count())));
       }));
 }
 
@@ -270,9 +269,9 @@ void Sender::tell_cancel(const RequestKey& key, const Request& request, const St
   }
   wire::CancelNotif cancel;
   cancel.req_id = key.req_id;
-  cancel.baton = {request.link->parties(), key.attempt,
-                  clip({why.message().data(), why.message().size()},
-                       config_.limits.max_string_bytes)};
+  cancel.baton = {
+      request.link->parties(), key.attempt,
+      clip({why.message().data(), why.message().size()}, config_.limits.max_string_bytes)};
   request.link->send_or_reset(cancel);
 }
 
@@ -362,8 +361,8 @@ void Sender::drain_late(PeerLink& link, const wire::AllocResponse& response) {
   drained.parties = link.parties();
   drained.put_id = response.baton->put_id;
   const auto& said = *response.baton;
-  for (std::size_t i = 0; i < said.states.size() && i < said.generations.size() &&
-                          i < response.remote_indexes.size();
+  for (std::size_t i = 0;
+       i < said.states.size() && i < said.generations.size() && i < response.remote_indexes.size();
        ++i) {
     if (said.states[i] == wire::KeyState::kGranted && response.remote_indexes[i] >= 0) {
       drained.pages.push_back(static_cast<std::uint32_t>(response.remote_indexes[i]));

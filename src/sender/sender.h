@@ -86,7 +86,14 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   /// connecting → admitting → staging → open → (last put) sealed → notifying → gone; from anywhere:
   /// failed, which lasts until its puts have ended.
   struct Request {
-    enum class Phase : std::uint8_t { kConnecting, kAdmitting, kStaging, kOpen, kSealed, kNotifying };
+    enum class Phase : std::uint8_t {
+      kConnecting,
+      kAdmitting,
+      kStaging,
+      kOpen,
+      kSealed,
+      kNotifying
+    };
     Phase phase = Phase::kOpen;
     PeerLink* link = nullptr;
     std::uint64_t proxy_incarnation = 0;

@@ -45,16 +45,16 @@ void Sender::open(OpenSpec spec, Opened opened) {
   request.open_deadline = env_.scheduler.now() + spec.timeout;
   request.spec = std::move(spec);
   request.opened = std::move(opened);
-  request.timer = env_.scheduler.run_at(
-      request.open_deadline + kAnswerSlack, lifetime_.guard([this, key] {
+  request.timer =
+      env_.scheduler.run_at(request.open_deadline + kAnswerSlack, lifetime_.guard([this, key] {
         const auto found = requests_.find(key);
         found->second.timer = kNoTimer;
         const bool staging = found->second.phase == Request::Phase::kStaging;
         fail_open(key, absl::DeadlineExceededError(fmt::format(
                            "request {} was not admitted in time: it waited for {} "
                            "(pd_admission_timeout_ms)",
-                           key.req_id, staging ? "staging pages of its sender"
-                                               : "pages of the receiver")));
+                           key.req_id,
+                           staging ? "staging pages of its sender" : "pages of the receiver")));
       }));
   // In a turn of its own: `opened` is never called inline.
   env_.scheduler.post(lifetime_.guard([this, key] {
@@ -78,16 +78,16 @@ void Sender::ask_admission(const RequestKey& key) {
   }
   Request& request = found->second;
   request.phase = Request::Phase::kAdmitting;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-      request.open_deadline - env_.scheduler.now());
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(request.open_deadline -
+                                                                          env_.scheduler.now());
   wire::OpenRequest message;
   message.parties = request.link->parties();
   message.req_id = key.req_id;
   message.attempt = key.attempt;
   message.keys = request.spec.keys;
   message.total_chunks = request.spec.total_chunks;
-  message.timeout_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
-      left.count(), 1, std::numeric_limits<std::uint32_t>::max()));
+  message.timeout_ms = static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(left.count(), 1, std::numeric_limits<std::uint32_t>::max()));
   if (Status sent = request.link->send(message); !sent.ok()) {
     fail_open(key, sent);
   }

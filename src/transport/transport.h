@@ -53,8 +53,8 @@ class WriteGuard {
 class TransportObserver {
  public:
   virtual ~TransportObserver() = default;
-  /// Receiving half: `peer` connected (its first connection). Posted before the peer's connect() can
-  /// succeed: what it sends next over any channel is handled later.
+  /// Receiving half: `peer` connected (its first connection). Posted before the peer's connect()
+  /// can succeed: what it sends next over any channel is handled later.
   virtual void on_writer_connected(const PeerId& peer) = 0;
   /// Receiving half: `peer`'s connection is gone: it closed, died, or broke the rules. Not yet a
   /// fence: call revoke() and wait for it. Not called for a connection that revoke() itself ended.

@@ -17,7 +17,9 @@ using namespace std::chrono_literals;
 using namespace ::baton::testing;  // NOLINT: the fixture's vocabulary
 using ::testing::HasSubstr;
 
-std::string message_of(const Status& status) { return std::string(status.message()); }
+std::string message_of(const Status& status) {
+  return std::string(status.message());
+}
 
 class BackendTest : public ::testing::TestWithParam<TransportChoice> {
  protected:
@@ -89,9 +91,8 @@ TEST_P(BackendTest, ThreeRequestsTogetherExceedThePoolAndAllComplete) {
         for (std::uint64_t i = 0; i < 3; ++i) {
           fill((*objects)[i], 100 * r + 3 * half + i);
         }
-        auto put = prefill->batched_submit_put_task(
-            std::span(keys).subspan(3 * half, 3), *objects,
-            transfer_to(*decode, req_id, 6, half == 1));
+        auto put = prefill->batched_submit_put_task(std::span(keys).subspan(3 * half, 3), *objects,
+                                                    transfer_to(*decode, req_id, 6, half == 1));
         if (!put.ok()) {
           return put.status();
         }
@@ -233,8 +234,7 @@ TEST_P(BackendTest, ArgumentsAreCheckedAndNothingStarts) {
 TEST_P(BackendTest, ARequestLargerThanThePoolIsRefusedAtOnce) {
   auto decode = receiver(4);
   auto prefill = sender();
-  const auto handle =
-      prefill->open_request({transfer_to(*decode, "big", 5), small_keys(0, 5), {}});
+  const auto handle = prefill->open_request({transfer_to(*decode, "big", 5), small_keys(0, 5), {}});
   EXPECT_TRUE(absl::IsResourceExhausted(handle.status())) << handle.status();
   EXPECT_THAT(message_of(handle.status()), HasSubstr("5 pages"));
   const auto put = prefill->batched_submit_put_task(small_keys(0, 5), staged(*prefill, 0, 5),
@@ -275,8 +275,8 @@ TEST_P(BackendTest, CloseCancelsWhatIsUnderWayAndHandlesOutliveIt) {
   prefill->close();
   EXPECT_TRUE(absl::IsCancelled(nowhere->wait(1s)));
   EXPECT_TRUE(absl::IsFailedPrecondition(prefill->allocate(small_chunk()).status()));
-  const auto late = prefill->batched_submit_put_task(small_keys(0, 1), kept,
-                                                     transfer_to(*decode, "late", 1));
+  const auto late =
+      prefill->batched_submit_put_task(small_keys(0, 1), kept, transfer_to(*decode, "late", 1));
   EXPECT_TRUE(absl::IsFailedPrecondition(late.status())) << late.status();
   prefill.reset();
   fill(kept[0], 5);

@@ -81,8 +81,7 @@ TEST_P(MultiprocessTest, EveryByteArrives) {
   auto decode = make_backend(options(Role::kReceiver));
   tell_ports(a, *decode);
   tell_ports(b, *decode);
-  for (const auto& [req_id, first] :
-       {std::pair("a", 0U), std::pair("b", 200U)}) {
+  for (const auto& [req_id, first] : {std::pair("a", 0U), std::pair("b", 200U)}) {
     const auto claim = decode->claim(req_id, small_keys(first, 400), 30s);
     ASSERT_TRUE(claim.ok()) << claim.status();
     for (std::uint64_t i = 0; i < 400; ++i) {
@@ -134,11 +133,10 @@ TEST_P(MultiprocessTest, AReceiverKilledInMidBatchFailsThePutAndNobodyElse) {
   auto healthy = make_backend(options(Role::kReceiver));
   const auto init = static_cast<std::uint16_t>(*victim.wire().receive());
   const auto alloc = static_cast<std::uint16_t>(*victim.wire().receive());
-  const auto doomed = prefill->batched_submit_put_task(
-      small_keys(0, 500), staged(*prefill, 0, 500), transfer_to(init, alloc, "doomed", 500));
-  const auto fine = prefill->batched_submit_put_task(small_keys(900, 100),
-                                                     staged(*prefill, 900, 100),
-                                                     transfer_to(*healthy, "fine", 100));
+  const auto doomed = prefill->batched_submit_put_task(small_keys(0, 500), staged(*prefill, 0, 500),
+                                                       transfer_to(init, alloc, "doomed", 500));
+  const auto fine = prefill->batched_submit_put_task(
+      small_keys(900, 100), staged(*prefill, 900, 100), transfer_to(*healthy, "fine", 100));
   ASSERT_TRUE(doomed.ok() && fine.ok());
   const Status ended = doomed->wait(20s);
   EXPECT_TRUE(absl::IsUnavailable(ended)) << ended;

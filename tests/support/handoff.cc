@@ -25,7 +25,9 @@ TensorMeta tiny_chunk(std::int64_t tokens) {
   return {{2, 1, tokens, 8}, DType::kHalf, MemoryFormat::kKv2ltd};
 }
 
-std::string tiny_key(std::uint64_t number) { return fmt::format("tiny@1@0@{:x}@half", number); }
+std::string tiny_key(std::uint64_t number) {
+  return fmt::format("tiny@1@0@{:x}@half", number);
+}
 
 std::vector<std::string> tiny_keys(std::uint64_t first, std::uint64_t count) {
   std::vector<std::string> keys;
@@ -168,10 +170,9 @@ StatusOr<std::shared_ptr<StagingReservation>> SenderNode::open(const ReceiverNod
                                                                std::vector<std::string> keys,
                                                                Duration timeout) {
   std::optional<StatusOr<std::shared_ptr<StagingReservation>>> result;
-  sender_->open({to.address(), {req_id, 0}, std::move(keys), 0, timeout},
-                [&](StatusOr<std::shared_ptr<StagingReservation>> opened) {
-                  result = std::move(opened);
-                });
+  sender_->open(
+      {to.address(), {req_id, 0}, std::move(keys), 0, timeout},
+      [&](StatusOr<std::shared_ptr<StagingReservation>> opened) { result = std::move(opened); });
   EXPECT_FALSE(result.has_value()) << "the callback came inline";
   EXPECT_TRUE(world_.scheduler.run_until([&] { return result.has_value(); }));
   return std::move(*result);

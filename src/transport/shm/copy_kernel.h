@@ -15,10 +15,10 @@ enum class StoreKind : std::uint8_t {
   kStreamAvx512,  ///< 64
 };
 
-/// About where stores past the cache begin to win on cold buffers: at 4 KiB the wide ones were ahead
-/// of memcpy and the narrowest level with it, from 16 KiB on all were ahead. An ordinary store first
-/// reads the line that it is going to overwrite. Below it, aligning costs more than is gained, and the reader may still find the
-/// bytes in the cache.
+/// About where stores past the cache begin to win on cold buffers: at 4 KiB the wide ones were
+/// ahead of memcpy and the narrowest level with it, from 16 KiB on all were ahead. An ordinary
+/// store first reads the line that it is going to overwrite. Below it, aligning costs more than is
+/// gained, and the reader may still find the bytes in the cache.
 inline constexpr std::size_t kStreamThresholdBytes = 4096;
 
 /// The kinds that this processor has, slowest first. Never empty.

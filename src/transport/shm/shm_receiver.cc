@@ -122,8 +122,8 @@ void ShmReceiver::admit(Writer& writer, Applicant applicant) {
   }
   writer.current = link->get();
   writer.links.push_back(*std::move(link));
-  // It may map from now on. Told in the turn of the welcome, so that it is known as connected before
-  // any message that it sends afterwards on another channel.
+  // It may map from now on. Told in the turn of the welcome, so that it is known as connected
+  // before any message that it sends afterwards on another channel.
   if (!std::exchange(writer.reported, true)) {
     observer_.writer_connected(writer.current->peer());
   }

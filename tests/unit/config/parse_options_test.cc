@@ -211,8 +211,8 @@ TEST(ParseOptions, NumbersOutOfRange) {
 
 TEST(ParseOptions, TimeLimitsAreFinite) {
   for (const char* key : {"pd_handshake_timeout_ms", "pd_admission_timeout_ms", "pd_put_timeout_ms",
-                          "pd_request_idle_timeout_ms", "pd_drain_timeout_ms", "pd_claim_timeout_ms",
-                          "pd_shutdown_timeout_ms"}) {
+                          "pd_request_idle_timeout_ms", "pd_drain_timeout_ms",
+                          "pd_claim_timeout_ms", "pd_shutdown_timeout_ms"}) {
     for (const char* value : {"0", "-1", "86400001", ".inf", "1.5"}) {
       const std::string error = error_with(std::string(key) + ": " + value);
       EXPECT_THAT(error, HasSubstr(key + (" is '" + std::string(value) +

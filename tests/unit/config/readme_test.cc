@@ -30,7 +30,8 @@ std::string row(const OptionDoc& doc) {
 TEST(Readme, ItsTableHasEveryOption) {
   const std::string readme = read("README.md");
   for (const OptionDoc& doc : option_docs()) {
-    EXPECT_NE(readme.find(row(doc)), std::string::npos) << "README.md lacks this line:\n" << row(doc);
+    EXPECT_NE(readme.find(row(doc)), std::string::npos) << "README.md lacks this line:\n"
+                                                        << row(doc);
   }
 }
 

@@ -75,9 +75,7 @@ TEST_F(ClaimsTest, TheClaimKeepsItsChunksAndOnlyTheLastOfItsObjectsLetsThemGo) {
   settle();
   EXPECT_EQ(receiver_.pages().held, 2U);
   EXPECT_TRUE(absl::IsFailedPrecondition(receiver_->remove(tiny_key(0))));
-  {
-    const MemoryObj last = kept;
-  }
+  { const MemoryObj last = kept; }
   *claim = Claim();
   settle();
   EXPECT_EQ(receiver_.pages().held, 2U);

@@ -28,10 +28,10 @@ class RawSender {
       answers_.push_back(*wire::decode(payload, {}));
     };
     const std::string identity = "baton-" + epoch_.hex();
-    init_ = *world.network.connect_client(receiver.address().init_endpoint, identity + "-i",
-                                          collect);
-    alloc_ = *world.network.connect_client(receiver.address().alloc_endpoint, identity + "-a",
-                                           collect);
+    init_ =
+        *world.network.connect_client(receiver.address().init_endpoint, identity + "-i", collect);
+    alloc_ =
+        *world.network.connect_client(receiver.address().alloc_endpoint, identity + "-a", collect);
   }
   ~RawSender() {
     transport_->close();
@@ -54,8 +54,7 @@ class RawSender {
   void connect() {
     const auto welcome = std::get<wire::Welcome>(shake_hands(hello()));
     bool connected = false;
-    transport_->connect(receiver_, welcome.ticket,
-                        world_.scheduler.now() + std::chrono::seconds(5),
+    transport_->connect(receiver_, welcome.ticket, world_.scheduler.now() + std::chrono::seconds(5),
                         [&](const Status& status) { connected = status.ok(); });
     world_.scheduler.run_for(std::chrono::milliseconds(5));
     ASSERT_TRUE(connected);
@@ -93,8 +92,8 @@ class RawSender {
     request.baton = {parties(), 0, put_id};
     return request;
   }
-  wire::AllocResponse allocate(std::uint64_t put_id, const std::string& req_id,
-                               std::uint64_t first, std::uint64_t count) {
+  wire::AllocResponse allocate(std::uint64_t put_id, const std::string& req_id, std::uint64_t first,
+                               std::uint64_t count) {
     send(alloc(put_id, req_id, first, count));
     return std::get<wire::AllocResponse>(next());
   }
@@ -241,8 +240,7 @@ TEST_F(ProtocolTest, ASpareIsNotSpentOnOtherChunks) {
   auto first = raw_.alloc(1, "req", 0, 1, /*last=*/false);
   first.async->total_chunks = 2;
   raw_.send(first);
-  ASSERT_EQ(std::get<wire::AllocResponse>(raw_.next()).baton->states[0],
-            wire::KeyState::kInFlight);
+  ASSERT_EQ(std::get<wire::AllocResponse>(raw_.next()).baton->states[0], wire::KeyState::kInFlight);
   const auto greedy = raw_.allocate(2, "req", 10, 2);
   EXPECT_EQ(greedy.baton->code, static_cast<std::uint32_t>(StatusCode::kResourceExhausted));
   EXPECT_EQ(raw_.allocate(3, "req", 10, 1).baton->code, 0U);
@@ -340,16 +338,14 @@ TEST_F(ProtocolTest, TheHandshakeNamesWhatDiffers) {
   EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("7 to 7"), HasSubstr("1 to 1")));
   hello = raw_.hello();
   hello.layout.hash_scheme = "other-hash";
-  EXPECT_THAT(refused(hello),
-              ::testing::AllOf(HasSubstr("other-hash"), HasSubstr("test-hash-v1")));
+  EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("other-hash"), HasSubstr("test-hash-v1")));
   hello = raw_.hello();
   hello.layout.shape = {2, 1, 4, 16};
   EXPECT_THAT(refused(hello),
               ::testing::AllOf(HasSubstr("[2, 1, 4, 16]"), HasSubstr("[2, 1, 4, 8]")));
   hello = raw_.hello();
   hello.transports = {{"carrier-pigeon", ""}};
-  EXPECT_THAT(refused(hello),
-              ::testing::AllOf(HasSubstr("carrier-pigeon"), HasSubstr("loopback")));
+  EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("carrier-pigeon"), HasSubstr("loopback")));
 }
 
 TEST_F(ProtocolTest, ASenderThatComesBackIsFencedFirst) {

@@ -329,8 +329,7 @@ TEST_F(PutTest, AReceiverThatAnswersNonsenseIsNotBelieved) {
   SenderNode sender(world_, 4);
   auto put = std::make_shared<PutResult>();
   put->state = std::make_shared<detail::PutState>(world_.scheduler);
-  sender->submit({"inproc://mad-init", "inproc://mad-alloc"}, sender.spec("req", 0, 1),
-                 put->state);
+  sender->submit({"inproc://mad-init", "inproc://mad-alloc"}, sender.spec("req", 0, 1), put->state);
   run_to_end(put);
   EXPECT_TRUE(absl::IsDataLoss(put->status())) << put->status();
 }
