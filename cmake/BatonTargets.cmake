@@ -1,15 +1,18 @@
 # How every target of Baton is compiled, and the function that makes a layer.
 
-add_library(baton_compile_options INTERFACE)
-target_compile_options(baton_compile_options INTERFACE
+# For Baton's own sources only; who embeds Baton has their own warnings.
+add_library(baton_warnings INTERFACE)
+target_compile_options(baton_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 sees overlaps and overruns in libstdc++'s own string operator+ (GCC bugs 105329, 105651);
   # with a precompiled header it no longer hides them as a system header's.
-  target_compile_options(baton_compile_options INTERFACE -Wno-restrict -Wno-array-bounds)
+  target_compile_options(baton_warnings INTERFACE -Wno-restrict -Wno-array-bounds)
 endif()
+
+add_library(baton_compile_options INTERFACE)
 target_include_directories(baton_compile_options INTERFACE
-  ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
+  ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
 
 if(BATON_SANITIZER STREQUAL "asan-ubsan")
   set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -40,14 +43,14 @@ function(baton_precompile target kind)
   endif()
   set(owner baton_pch_${kind})
   if(NOT TARGET ${owner})
-    file(WRITE ${CMAKE_BINARY_DIR}/${owner}.cc "int main() { return 0; }\n")
+    file(WRITE ${PROJECT_BINARY_DIR}/${owner}.cc "int main() { return 0; }\n")
     set(headers ${baton_common_headers})
-    set(libraries baton_compile_options absl::flat_hash_map absl::flat_hash_set
+    set(libraries baton_warnings baton_compile_options absl::flat_hash_map absl::flat_hash_set
       absl::any_invocable absl::statusor fmt::fmt Threads::Threads)
     if(kind STREQUAL "library")
-      add_library(${owner} STATIC ${CMAKE_BINARY_DIR}/${owner}.cc)
+      add_library(${owner} STATIC ${PROJECT_BINARY_DIR}/${owner}.cc)
     else()
-      add_executable(${owner} ${CMAKE_BINARY_DIR}/${owner}.cc)
+      add_executable(${owner} ${PROJECT_BINARY_DIR}/${owner}.cc)
     endif()
     if(kind STREQUAL "test")
       list(APPEND headers <gmock/gmock.h> <gtest/gtest.h>)
@@ -64,6 +67,7 @@ function(baton_layer name)
   cmake_parse_arguments(LAYER "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   add_library(baton_${name} STATIC ${LAYER_SOURCES})
   target_link_libraries(baton_${name}
+    PRIVATE baton_warnings
     PUBLIC baton_compile_options ${LAYER_LINK}
     PRIVATE ${LAYER_PRIVATE_LINK})
   baton_precompile(baton_${name} library)
@@ -75,20 +79,20 @@ function(baton_tests dir)
   if(NOT TESTS_TIMEOUT)
     set(TESTS_TIMEOUT 60)
   endif()
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${dir}/*_test.cc)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${dir}/*_test.cc)
   string(REPLACE "/" "_" prefix ${dir})
   foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)
     set(target ${prefix}_${stem})
     add_executable(${target} ${source})
-    target_link_libraries(${target} PRIVATE ${TESTS_LINK} baton_compile_options fmt::fmt
+    target_link_libraries(${target} PRIVATE baton_warnings ${TESTS_LINK} baton_compile_options fmt::fmt
       GTest::gmock GTest::gtest_main)
     baton_precompile(${target} test)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       target_compile_options(${target} PRIVATE -Wno-stringop-overflow)  # the same false alarm
     endif()
     set_target_properties(${target} PROPERTIES
-      RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/bin)
+      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/bin)
     gtest_discover_tests(${target}
       TEST_PREFIX "${TESTS_LABEL}." DISCOVERY_MODE PRE_TEST
       PROPERTIES LABELS ${TESTS_LABEL} TIMEOUT ${TESTS_TIMEOUT})

@@ -48,7 +48,7 @@ function(baton_use_installed_llama found)
 endfunction()
 
 function(baton_use_prebuilt_llama)
-  set(script ${CMAKE_SOURCE_DIR}/scripts/fetch-llama.sh)
+  set(script ${PROJECT_SOURCE_DIR}/scripts/fetch-llama.sh)
   # Quick when the cache is there. Its messages go to the terminal.
   execute_process(COMMAND ${script}
     OUTPUT_VARIABLE dir OUTPUT_STRIP_TRAILING_WHITESPACE

@@ -176,6 +176,45 @@ TEST_F(PutTest, TakesOverAChunkWhoseWriterIsCancelled) {
   EXPECT_EQ(receiver->audit(), "");
 }
 
+TEST_F(PutTest, ADeadSenderTakesNothingOverAndItsHeirsGoOnOneAfterTheOther) {
+  World slow({.piece_bytes = 16, .piece_delay = std::chrono::milliseconds(1)});
+  ReceiverNode receiver(slow, "r", 12);
+  SenderNode a(slow, 8);
+  SenderNode b(slow, 4);
+  SenderNode c(slow, 4);
+  const auto writes = a.submit(receiver, a.spec("a1", 0, 2));
+  ASSERT_TRUE(slow.scheduler.run_until([&] { return receiver.pages().granted == 2; }));
+  // Three wait for a's chunks: a itself first, then b, then c.
+  const auto waits = a.submit(receiver, a.spec("a2", 0, 2));
+  ASSERT_TRUE(slow.scheduler.run_until([&] { return receiver->stats().requests == 2; }));
+  const auto heir = b.submit(receiver, b.spec("b", 0, 2));
+  ASSERT_TRUE(slow.scheduler.run_until([&] { return receiver->stats().requests == 3; }));
+  const auto last = c.submit(receiver, c.spec("c", 0, 2));
+  ASSERT_TRUE(slow.scheduler.run_until([&] { return receiver->stats().requests == 4; }));
+  ASSERT_FALSE(writes->done()) << "the test came too late";
+
+  slow.hub.break_connection(a.epoch(), receiver.epoch(),
+                            absl::UnavailableError(std::string("cable cut")));
+  ASSERT_TRUE(slow.scheduler.run_until([&] { return receiver.pages().granted == 2; }));
+  slow.hub.break_connection(b.epoch(), receiver.epoch(),
+                            absl::UnavailableError(std::string("cable cut too")));
+  ASSERT_TRUE(slow.scheduler.run_until([&] { return last->done(); }));
+  EXPECT_TRUE(absl::IsUnavailable(writes->status())) << writes->status();
+  EXPECT_TRUE(absl::IsUnavailable(waits->status())) << waits->status();
+  EXPECT_TRUE(absl::IsUnavailable(heir->status())) << heir->status();
+  ASSERT_TRUE(last->status().ok()) << last->status();
+  EXPECT_EQ(last->stats().chunks_sent, 2U);
+  {
+    const auto claim = receiver.claim("c", tiny_keys(0, 2));
+    ASSERT_TRUE(claim.ok()) << claim.status();
+    EXPECT_TRUE(holds_bytes(claim->chunks()[0], 0));
+  }
+  slow.scheduler.run_for(std::chrono::seconds(1));
+  receiver->evict_all_retained();
+  EXPECT_EQ(receiver.pages().free, 12U);
+  EXPECT_EQ(receiver->audit(), "");
+}
+
 TEST_F(PutTest, ADroppedWriteIsCaughtByItsDigest) {
   auto config = ReceiverNode::default_config();
   config.poison_pages = true;
