@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/log.h"
+#include "src/wire/status_text.h"
 
 namespace baton::receiver {
 namespace {
@@ -112,7 +113,7 @@ void Committer::finish(Slice& slice, const Status& status) {
                  message.parties.sender_epoch.brief(), std::string(result.message()));
   }
   slice.answer({message.put_id, message.slice, static_cast<std::uint32_t>(result.code()),
-                std::string(result.message())});
+                wire::status_text(result)});
 }
 
 }  // namespace baton::receiver

@@ -1,0 +1,114 @@
+// How senders are let in: Receiver's half that answers the init port.
+#include <fmt/format.h>
+
+#include <utility>
+#include <variant>
+
+#include "src/base/log.h"
+#include "src/receiver/handshake.h"
+#include "src/receiver/receiver.h"
+#include "src/wire/codec.h"
+#include "src/wire/status_text.h"
+
+namespace baton::receiver {
+namespace {
+
+/// Senders that may be known at a time; each costs a ticket and, once connected, a connection.
+constexpr std::size_t kMaxPeers = 1'024;
+/// How long a ticket waits for its sender.
+constexpr Duration kConnectWait = std::chrono::seconds(30);
+
+}  // namespace
+
+void Receiver::on_init(const control::Route& from, std::string_view payload) {
+  const auto outer = wire::decode(payload, config_.limits);
+  const auto* request = outer.ok() ? std::get_if<wire::NixlInitRequest>(&*outer) : nullptr;
+  if (request == nullptr || !request->baton.has_value()) {
+    // A stock LMCache sender, or rubbish. Neither can be told anything that it would understand.
+    reject(from, "init port",
+           outer.ok() ? absl::UnimplementedError(std::string("not a hello of Baton's"))
+                      : outer.status());
+    return;
+  }
+  const auto inner = wire::decode(*request->baton, config_.limits);
+  const auto* hello = inner.ok() ? std::get_if<wire::Hello>(&*inner) : nullptr;
+  StatusOr<wire::Welcome> result = hello != nullptr
+                                       ? welcome(*hello)
+                                       : StatusOr<wire::Welcome>(absl::InvalidArgumentError(
+                                             inner.ok() ? std::string("expected a BatonHello")
+                                                        : std::string(inner.status().message())));
+  wire::NixlInitResponse response;
+  if (result.ok()) {
+    log::info("sender {} introduced itself; it will write over {}", hello->epoch.brief(),
+              result->transport);
+    response.baton = wire::encode(*std::move(result));
+  } else {
+    ++refused_handshakes_;
+    log::warning("handshake refused: {}", std::string(result.status().message()));
+    response.baton = wire::encode(wire::Refusal{static_cast<std::uint32_t>(result.status().code()),
+                                                wire::status_text(result.status())});
+  }
+  static_cast<void>(init_->send(from, wire::encode(response)));  // A vanished sender asks again.
+}
+
+StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
+  const auto version = choose_version(hello);
+  if (!version.ok()) {
+    return version.status();
+  }
+  if (Status same = check_layout(hello.layout, config_.layout); !same.ok()) {
+    return same;
+  }
+  const auto transport = choose_transport(hello, env_.transports);
+  if (!transport.ok()) {
+    return transport.status();
+  }
+  auto ticket = issue_ticket(hello.epoch, **transport);
+  if (!ticket.ok()) {
+    return ticket.status();
+  }
+  wire::Welcome welcome;
+  welcome.version = *version;
+  welcome.epoch = env_.epoch;
+  welcome.page_bytes = env_.buffer->page_bytes();
+  welcome.page_count = env_.buffer->page_count();
+  welcome.max_keys = static_cast<std::uint32_t>(config_.limits.max_keys);
+  welcome.max_message_bytes = config_.limits.max_message_bytes;
+  welcome.digests = config_.integrity != Integrity::kOff;
+  welcome.transport = std::string((*transport)->name());
+  welcome.ticket = *std::move(ticket);
+  return welcome;
+}
+
+StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender, transport::Transport& transport) {
+  const auto known = peers_.find(sender);
+  if (known != peers_.end() && (known->second.connected || known->second.transport != &transport)) {
+    // It lost its connection before this side noticed, or wants another transport: what it was
+    // given before is proven void first.
+    on_writer_gone(sender, absl::UnavailableError(std::string("the sender began anew")));
+  }
+  if (known != peers_.end() && known->second.fencing) {
+    return absl::UnavailableError(
+        std::string("the former connection of this sender is still being fenced; try again"));
+  }
+  if (known == peers_.end() && peers_.size() >= kMaxPeers) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{} senders are known, the limit is {}", peers_.size(), kMaxPeers));
+  }
+  auto ticket = transport.expect_peer(sender);
+  if (!ticket.ok()) {
+    return ticket.status();
+  }
+  Peer& peer = peers_[sender];
+  peer.transport = &transport;
+  env_.scheduler.cancel(peer.connect_timer);
+  peer.connect_timer = env_.scheduler.run_after(kConnectWait, lifetime_.guard([this, sender] {
+    if (const auto found = peers_.find(sender); found != peers_.end() && !found->second.connected) {
+      found->second.connect_timer = kNoTimer;
+      on_writer_gone(sender, absl::UnavailableError(std::string("it never connected")));
+    }
+  }));
+  return ticket;
+}
+
+}  // namespace baton::receiver
