@@ -37,9 +37,10 @@ format: ## rewrite all C++ sources with clang-format
 	@scripts/install-deps.sh clang-format-16
 	git ls-files '*.h' '*.cc' | xargs clang-format-16 -i
 
-tidy: build/build.ninja ## check formatting and run clang-tidy over all C++ sources
-	@scripts/install-deps.sh clang-format-16 clang-tidy-16
+tidy: deps ## check formatting and run clang-tidy over all C++ sources (takes half an hour)
+	@scripts/install-deps.sh clang-16 clang-format-16 clang-tidy-16
+	cmake -S . -B build-tidy -G Ninja -DCMAKE_CXX_COMPILER=clang++-16 -DBATON_PRECOMPILE=OFF
 	scripts/lint.sh
 
 clean: ## remove the build folders
-	rm -rf build build-asan-ubsan build-tsan
+	rm -rf build build-asan-ubsan build-tsan build-tidy

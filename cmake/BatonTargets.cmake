@@ -10,6 +10,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(baton_warnings INTERFACE -Wno-restrict -Wno-array-bounds)
 endif()
 
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(baton_warnings INTERFACE -Wthread-safety)  # only Clang checks the locks
+endif()
+
 add_library(baton_compile_options INTERFACE)
 target_include_directories(baton_compile_options INTERFACE
   ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})

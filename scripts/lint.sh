@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks formatting (clang-format) and runs clang-tidy over the sources that build/ compiles.
+# Checks formatting (clang-format) and runs clang-tidy over the sources, as build-tidy/ compiles them.
 #
 #   scripts/lint.sh [FILE.cc...]      (default: all of them)
 set -euo pipefail
@@ -11,4 +11,4 @@ if [ "$#" -gt 0 ]; then
 else
   mapfile -t files < <(git ls-files 'src/*.cc' 'tools/*.cc' 'tests/*.cc')
 fi
-printf '%s\n' "${files[@]}" | xargs -P 2 -n 4 clang-tidy-16 -p build --quiet
+printf '%s\n' "${files[@]}" | xargs -P 2 -n 4 clang-tidy-16 -p build-tidy --quiet

@@ -171,7 +171,8 @@ std::shared_ptr<Claims::Hold> Claims::take_hold(const std::vector<Chunk*>& chunk
 void Claims::verify(std::uint64_t id, std::shared_ptr<Hold> hold, std::size_t next) {
   if (config_.integrity != Integrity::kParanoid || next == hold->chunks.size()) {
     // Whoever drops the claim drops the last reference: none is left on this stack.
-    Claim claim = make_claim(std::move(hold));
+    Claim claim = make_claim(hold);
+    hold.reset();
     finish(id, std::move(claim));
     return;
   }
@@ -190,7 +191,7 @@ void Claims::verify(std::uint64_t id, std::shared_ptr<Hold> hold, std::size_t ne
                }));
 }
 
-Claim Claims::make_claim(std::shared_ptr<Hold> hold) {
+Claim Claims::make_claim(const std::shared_ptr<Hold>& hold) {
   std::vector<MemoryObj> chunks;
   chunks.reserve(hold->blocks.size());
   for (const MemoryBlock& block : hold->blocks) {

@@ -68,7 +68,7 @@ class Claims {
   void verify(std::uint64_t id, std::shared_ptr<Hold> hold, std::size_t next);
   void finish(std::uint64_t id, StatusOr<Claim> result);
   std::shared_ptr<Hold> take_hold(const std::vector<Chunk*>& chunks);
-  static Claim make_claim(std::shared_ptr<Hold> hold);
+  static Claim make_claim(const std::shared_ptr<Hold>& hold);
   PendingList::iterator find(std::uint64_t id);
 
   struct Pin {

@@ -46,10 +46,10 @@ void Committer::commit(const wire::CommitRequest& message, Answer answer) {
       faults_.before_verify(table_.pool().bytes_of(*chunk));
     }
   }
-  verify_next(std::move(slice));
+  verify_next(slice);
 }
 
-void Committer::verify_next(std::shared_ptr<Slice> slice) {
+void Committer::verify_next(const std::shared_ptr<Slice>& slice) {
   const wire::CommitRequest& message = slice->message;
   if (config_.integrity == Integrity::kOff || slice->next == message.pages.size()) {
     finish(*slice, absl::OkStatus());
@@ -68,7 +68,7 @@ void Committer::verify_next(std::shared_ptr<Slice> slice) {
                lifetime_.guard([this, slice](std::uint64_t digest) { on_digest(slice, digest); }));
 }
 
-void Committer::on_digest(std::shared_ptr<Slice> slice, std::uint64_t digest) {
+void Committer::on_digest(const std::shared_ptr<Slice>& slice, std::uint64_t digest) {
   const wire::CommitRequest& message = slice->message;
   const std::size_t index = slice->next++;
   if (digest != message.digests[index]) {
@@ -78,7 +78,7 @@ void Committer::on_digest(std::shared_ptr<Slice> slice, std::uint64_t digest) {
                        message.pages[index], digest, message.digests[index])));
     return;
   }
-  verify_next(std::move(slice));
+  verify_next(slice);
 }
 
 void Committer::finish(Slice& slice, const Status& status) {

@@ -32,8 +32,8 @@ class Committer {
     std::size_t next = 0;
   };
 
-  void verify_next(std::shared_ptr<Slice> slice);
-  void on_digest(std::shared_ptr<Slice> slice, std::uint64_t digest);
+  void verify_next(const std::shared_ptr<Slice>& slice);
+  void on_digest(const std::shared_ptr<Slice>& slice, std::uint64_t digest);
   void finish(Slice& slice, const Status& status);
 
   DigestQueue digests_;

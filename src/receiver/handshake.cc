@@ -65,10 +65,12 @@ Status check_layout(const wire::LayoutInfo& sender, const wire::LayoutInfo& rece
 StatusOr<transport::Transport*> choose_transport(
     const wire::Hello& hello, std::span<transport::Transport* const> transports) {
   std::vector<std::string_view> offered;
+  offered.reserve(hello.transports.size());
   for (const wire::TransportOffer& offer : hello.transports) {
     offered.push_back(offer.name);
   }
   std::vector<std::string_view> own;
+  own.reserve(transports.size());
   for (transport::Transport* transport : transports) {
     own.push_back(transport->name());
     for (const wire::TransportOffer& offer : hello.transports) {

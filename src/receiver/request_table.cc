@@ -180,8 +180,9 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
   puts_.emplace(PutId{request->id.sender, put.id}, &put);
 
   wire::AllocResponse response;
-  response.baton.emplace();
-  response.baton->put_id = put.id;
+  wire::AllocResponse::Baton said;
+  said.put_id = put.id;
+  response.baton = std::move(said);
   for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
     allocate_key(*request, put, i, message, response);
   }

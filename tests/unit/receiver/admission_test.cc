@@ -163,6 +163,23 @@ TEST_F(AdmissionTest, HitsCountOnceAndStay) {
   EXPECT_EQ(receiver->audit(), "");
 }
 
+TEST_F(AdmissionTest, AHitOnARetainedChunkTakesAPageThatMayBePromised) {
+  ReceiverNode receiver(world_, "r", 4);
+  SenderNode sender(world_, 16);
+  const auto put = sender.submit(receiver, sender.spec("warm", 0, 3));
+  ASSERT_TRUE(world_.scheduler.run_until([&] { return put->done(); }));
+  ASSERT_TRUE(receiver.claim("warm", tiny_keys(0, 3)).ok());
+  settle();
+  const auto promised = open(sender, receiver, "promised", tiny_keys(50, 2));
+  settle();
+  ASSERT_TRUE(promised->done());
+  // One page is free, two of the three retained ones may have to go: three hits don't fit.
+  const auto hits = open(sender, receiver, "hits", tiny_keys(0, 3));
+  settle();
+  EXPECT_FALSE(hits->done());
+  EXPECT_EQ(receiver->audit(), "");
+}
+
 TEST_F(AdmissionTest, RetainedChunksAreEvictedOldestFirst) {
   ReceiverNode receiver(world_, "r", 3);
   SenderNode sender(world_, 16);
@@ -211,6 +228,21 @@ TEST_F(AdmissionTest, AnOpenedRequestThatIsReleasedLeavesNothing) {
   EXPECT_EQ(receiver->stats().requests, 0U);
   EXPECT_EQ(sender->stats().requests, 0U);
   EXPECT_EQ(sender.staging().counts().reserved, 0U);
+}
+
+TEST_F(AdmissionTest, ARequestWhoseLastPutNeverComesIsCancelledInTheEnd) {
+  ReceiverNode receiver(world_, "r", 4);
+  SenderNode sender(world_, 4);
+  auto spec = sender.spec("req", 0, 1, /*is_last=*/false);
+  spec.total_chunks = 3;
+  const auto put = sender.submit(receiver, std::move(spec));
+  ASSERT_TRUE(world_.scheduler.run_until([&] { return put->done(); }));
+  EXPECT_TRUE(put->status().ok()) << put->status();
+  EXPECT_EQ(receiver.pages().reserved, 2U);
+  world_.scheduler.run_for(std::chrono::minutes(3));
+  EXPECT_EQ(receiver.pages().reserved, 0U);
+  EXPECT_EQ(receiver.pages().held, 0U);
+  EXPECT_EQ(sender->stats().requests, 0U);
 }
 
 TEST_F(AdmissionTest, AnOpenRequestWithoutPutsIsCancelledInTheEnd) {

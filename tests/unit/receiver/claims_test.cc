@@ -47,6 +47,17 @@ TEST_F(ClaimsTest, AClaimBeforeTheRequestWaitsForIt) {
   EXPECT_TRUE(result->ok()) << result->status();
 }
 
+TEST_F(ClaimsTest, NothingIsClaimedBeforeTheRequestIsComplete) {
+  auto spec = sender_.spec("req", 0, 1, /*is_last=*/false);
+  spec.total_chunks = 2;
+  const auto first = sender_.submit(receiver_, std::move(spec));
+  ASSERT_TRUE(world_.scheduler.run_until([&] { return first->done(); }));
+  const auto early = receiver_.claim("req", tiny_keys(0, 1), kSecond);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(early.status())) << "its last put has not come";
+  put("req", 1, 1);
+  EXPECT_TRUE(receiver_.claim("req", tiny_keys(0, 2)).ok());
+}
+
 TEST_F(ClaimsTest, AClaimEndsAtItsDeadline) {
   const TimePoint start = world_.scheduler.now();
   const auto claim = receiver_.claim("never", tiny_keys(0, 1), 3 * kSecond);

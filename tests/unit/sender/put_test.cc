@@ -359,18 +359,27 @@ TEST_F(PutTest, AReceiverThatIsNotThereIsSaidSoInTime) {
 }
 
 TEST_F(PutTest, AReceiverThatAnswersNonsenseIsNotBelieved) {
-  control::Server* server = nullptr;
-  auto bound = world_.network.bind_server(
-      "inproc://mad-init", [&](const control::Route& from, std::string_view) {
-        EXPECT_TRUE(server->send(from, "\x93\x01\x02\x03").ok());
-      });
-  server = bound->get();
-  SenderNode sender(world_, 4);
-  auto put = std::make_shared<PutResult>();
-  put->state = std::make_shared<detail::PutState>(world_.scheduler);
-  sender->submit({"inproc://mad-init", "inproc://mad-alloc"}, sender.spec("req", 0, 1), put->state);
-  run_to_end(put);
-  EXPECT_TRUE(absl::IsDataLoss(put->status())) << put->status();
+  wire::NixlInitResponse with_rubbish;
+  with_rubbish.baton = "\x93\x01";
+  wire::NixlInitResponse with_another;
+  with_another.baton = wire::encode(wire::ProxyNotif{"req"});
+  const std::string answers[] = {"\x93\x01\x02\x03", wire::encode(wire::ProxyNotif{"req"}),
+                                 wire::encode(with_rubbish), wire::encode(with_another)};
+  for (const std::string& answer : answers) {
+    control::Server* server = nullptr;
+    auto bound = world_.network.bind_server("inproc://mad-init",
+                                            [&](const control::Route& from, std::string_view) {
+                                              EXPECT_TRUE(server->send(from, answer).ok());
+                                            });
+    server = bound->get();
+    SenderNode sender(world_, 4);
+    auto put = std::make_shared<PutResult>();
+    put->state = std::make_shared<detail::PutState>(world_.scheduler);
+    sender->submit({"inproc://mad-init", "inproc://mad-alloc"}, sender.spec("req", 0, 1),
+                   put->state);
+    run_to_end(put);
+    EXPECT_TRUE(absl::IsDataLoss(put->status())) << put->status();
+  }
 }
 
 TEST_F(PutTest, ADifferentModelIsRefusedWithBothNames) {
