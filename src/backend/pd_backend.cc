@@ -41,7 +41,7 @@ void PdBackend::close() {
 
 void PdBackend::open_request_async(const RequestSpec& spec, Opened opened) {
   Impl& impl = *impl_;
-  Status fine = impl.check_role(Role::kSender);
+  const Status fine = impl.check_role(Role::kSender);
   auto open = fine.ok() ? to_open_spec(spec, impl.layout_, impl.options_)
                         : StatusOr<sender::OpenSpec>(fine);
   auto shared = std::make_shared<Opened>(std::move(opened));

@@ -12,7 +12,7 @@ namespace baton {
 void PdBackend::claim_async(const std::string& req_id, std::span<const CacheEngineKey> keys,
                             std::optional<std::chrono::milliseconds> timeout, Claimed claimed) {
   Impl& impl = *impl_;
-  Status fine = impl.check_role(Role::kReceiver);
+  const Status fine = impl.check_role(Role::kReceiver);
   StatusOr<std::vector<std::string>> texts =
       fine.ok() ? to_strings(keys, impl.layout_) : StatusOr<std::vector<std::string>>(fine);
   if (texts.ok() && (texts->empty() || req_id.empty())) {

@@ -15,8 +15,8 @@
 namespace baton {
 namespace {
 
-Status invalid(std::string message) {
-  return absl::InvalidArgumentError(std::move(message));
+Status invalid(const std::string& message) {
+  return absl::InvalidArgumentError(message);
 }
 
 std::string endpoint(std::string_view host, std::span<const std::uint16_t> ports,

@@ -74,6 +74,7 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
     return built;
   }
   std::vector<transport::Transport*> transports;
+  transports.reserve(transports_.size());
   for (const auto& transport : transports_) {
     transports.push_back(transport.get());
   }
@@ -147,6 +148,7 @@ void Stack::close() {
 
 std::vector<std::string> Stack::transport_names() const {
   std::vector<std::string> names;
+  names.reserve(transports_.size());
   for (const auto& transport : transports_) {
     names.emplace_back(transport->name());
   }

@@ -12,8 +12,8 @@
 namespace baton {
 namespace {
 
-Status invalid(std::string message) {
-  return absl::InvalidArgumentError(std::move(message));
+Status invalid(const std::string& message) {
+  return absl::InvalidArgumentError(message);
 }
 
 /// The string cut at its '@'s, without copying. Tags stay one piece.

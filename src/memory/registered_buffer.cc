@@ -20,9 +20,9 @@ StatusOr<std::unique_ptr<RegisteredBuffer>> RegisteredBuffer::create(std::size_t
                     "pages of {} bytes",
                     page_count, page_bytes));
   }
-  const auto rounded = checked_round_up(page_bytes, kPageAlignment);
-  const auto total = rounded ? checked_multiply(*rounded, page_count) : std::nullopt;
-  if (!total) {
+  const std::size_t rounded = checked_round_up(page_bytes, kPageAlignment).value_or(0);
+  const auto total = checked_multiply(rounded, page_count);
+  if (rounded == 0 || !total.has_value()) {
     return absl::InvalidArgumentError(
         fmt::format("{} pages of {} bytes exceed the address space", page_count, page_bytes));
   }
@@ -43,7 +43,7 @@ StatusOr<std::unique_ptr<RegisteredBuffer>> RegisteredBuffer::create(std::size_t
         fmt::format("can't map a buffer of {} bytes: {}", *total, std::strerror(errno)));
   }
   return std::unique_ptr<RegisteredBuffer>(new RegisteredBuffer(
-      std::move(memfd), static_cast<std::byte*>(mapped), *total, *rounded, page_count));
+      std::move(memfd), static_cast<std::byte*>(mapped), *total, rounded, page_count));
 }
 
 RegisteredBuffer::RegisteredBuffer(UniqueFd memfd, std::byte* data, std::size_t mapped_bytes,
