@@ -15,6 +15,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 endif()
 
 add_library(baton_compile_options INTERFACE)
+target_compile_features(baton_compile_options INTERFACE cxx_std_20)
 target_include_directories(baton_compile_options INTERFACE
   ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
 
