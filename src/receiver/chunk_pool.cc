@@ -1,20 +1,17 @@
 #include "src/receiver/chunk_pool.h"
 
-#include <absl/strings/string_view.h>
 #include <fmt/format.h>
 
 #include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "src/base/absl_view.h"
+
 namespace baton::receiver {
 namespace {
 
 constexpr int kPoison = 0xDB;
-
-absl::string_view to_absl(std::string_view text) {
-  return {text.data(), text.size()};
-}
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/base/absl_view.h"
 #include "src/base/log.h"
 
 namespace baton::receiver {
@@ -14,10 +15,6 @@ namespace {
 
 /// Far more than the batches of any chunked prefill.
 constexpr std::size_t kMaxPutsPerRequest = 4'096;
-
-absl::string_view to_absl(std::string_view text) {
-  return {text.data(), text.size()};
-}
 
 /// The position of a key that stands twice, or -1.
 std::int64_t find_duplicate(const std::vector<std::string>& keys) {

@@ -1,11 +1,11 @@
 // How requests end: RequestTable's half that takes things back.
-#include <absl/strings/string_view.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <tuple>
 #include <utility>
 
+#include "src/base/absl_view.h"
 #include "src/base/log.h"
 #include "src/receiver/request_table.h"
 
@@ -14,10 +14,6 @@ namespace {
 
 /// Ends that are remembered for claims that come late.
 constexpr std::size_t kEndsRemembered = 1'024;
-
-absl::string_view to_absl(std::string_view text) {
-  return {text.data(), text.size()};
-}
 
 }  // namespace
 
