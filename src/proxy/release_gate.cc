@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
@@ -12,6 +13,8 @@ namespace baton::proxy {
 namespace {
 
 constexpr std::size_t kMaxReqIdBytes = 1024;
+/// Attempts of one request that are told apart; an engine that tries more often has lost its way.
+constexpr std::size_t kMaxAttempts = 8;
 
 // A ProxyNotif is a tag and an id; whatever is much longer is none.
 wire::Limits notif_limits() {
@@ -93,32 +96,65 @@ void ReleaseGate::on_message(std::string_view bytes) {
   if (!message.ok()) {
     ++counters_.undecodable;
   } else if (const auto* notif = std::get_if<wire::ProxyNotif>(&*message)) {
-    on_notif(notif->req_id);
+    on_notif(*notif);
+  } else if (const auto* failure = std::get_if<wire::FailNotif>(&*message)) {
+    on_failure(*failure);
   } else {
     ++counters_.unexpected;
   }
 }
 
-void ReleaseGate::on_notif(const std::string& req_id) {
-  const auto found = waiting_.find(req_id);
+void ReleaseGate::on_notif(const wire::ProxyNotif& notif) {
+  const auto found = waiting_.find(notif.req_id);
   if (found == waiting_.end()) {
     ++counters_.unmatched;
     return;
   }
-  ++counters_.counted;
   Waiting& waiting = found->second;
-  if (++waiting.heard == waiting.ranks) {
+  std::size_t spoken = 0;
+  if (!notif.baton.has_value()) {
+    spoken = ++waiting.heard;
+  } else {
+    const auto& attempts = waiting.attempts;
+    if (attempts.size() >= kMaxAttempts && !attempts.contains(notif.baton->attempt)) {
+      ++counters_.unmatched;
+      return;
+    }
+    std::set<std::uint32_t>& ranks = waiting.attempts[notif.baton->attempt];
+    if (notif.baton->worker_id >= waiting.ranks || !ranks.insert(notif.baton->worker_id).second) {
+      ++counters_.repeated;
+      return;
+    }
+    spoken = ranks.size();
+  }
+  ++counters_.counted;
+  if (spoken == waiting.ranks) {
     end_wait(found, absl::OkStatus());
   }
+}
+
+void ReleaseGate::on_failure(const wire::FailNotif& notif) {
+  const auto found = waiting_.find(notif.req_id);
+  if (found == waiting_.end()) {
+    ++counters_.unmatched;
+    return;
+  }
+  ++counters_.failures;
+  end_wait(found, absl::AbortedError(fmt::format("[{}] rank {} failed: {}", notif.req_id,
+                                                 notif.worker_id, notif.message)));
 }
 
 void ReleaseGate::on_timeout(const std::string& req_id) {
   const auto found = waiting_.find(req_id);
   const Waiting& waiting = found->second;  // The timer ends with the wait, so the wait is there.
+  std::size_t heard = waiting.heard;
+  for (const auto& [attempt, ranks] : waiting.attempts) {
+    heard = std::max(heard, ranks.size());
+  }
   const auto timeout_ms = std::chrono::ceil<std::chrono::milliseconds>(waiting.timeout).count();
   end_wait(found, absl::DeadlineExceededError(
                       fmt::format("[{}] {} of {} ranks reported their KV within {} ms", req_id,
-                                  waiting.heard, waiting.ranks, timeout_ms)));
+                                  heard, waiting.ranks, timeout_ms)));
 }
 
 void ReleaseGate::end_wait(WaitingMap::iterator waiting, Status status) {

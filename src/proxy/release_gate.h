@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,6 +15,7 @@
 #include "baton/status.h"
 #include "src/base/scheduler.h"
 #include "src/control/control.h"
+#include "src/wire/messages.h"
 
 namespace baton::proxy {
 
@@ -21,7 +24,9 @@ struct GateOptions {
 };
 
 struct GateCounters {
-  std::uint64_t counted = 0;  ///< ProxyNotifs that a live request was waiting for
+  std::uint64_t counted = 0;   ///< ProxyNotifs that a live request was waiting for
+  std::uint64_t repeated = 0;  ///< of a rank of an attempt that had spoken already
+  std::uint64_t failures = 0;  ///< FailNotifs that ended a wait
   /// ProxyNotifs for an id that isn't live: late, one too many, or never asked for. Once a request
   /// is over nothing is kept of it, so these can't be told apart.
   std::uint64_t unmatched = 0;
@@ -29,15 +34,18 @@ struct GateCounters {
   std::uint64_t undecodable = 0;  ///< anything else
 };
 
-/// Counts ProxyNotifs per request id. A ProxyNotif doesn't name its rank, and PUSH delivers at most
-/// once, so the gate counts as a stock proxy does: as many as there are ranks.
+/// Counts ProxyNotifs per request id. A Baton prefiller's names its rank and attempt, and counts
+/// once; all ranks of one attempt release the request, and a FailNotif ends the wait. A stock
+/// prefiller's names nothing, so those are counted as a stock proxy does: as many as there are
+/// ranks.
 ///
 /// All on the loop. What arrives is hostile: it is decoded within tight limits, and nothing is ever
 /// kept of a message for an id that nobody registered.
 class ReleaseGate {
  public:
-  /// OK: released. kDeadlineExceeded: not every rank spoke in time. kCancelled: forgotten, or the
-  /// gate is gone. Exactly once for each expect() that returned OK, in a turn of its own.
+  /// OK: released. kAborted: a rank says that it failed, and why. kDeadlineExceeded: not every rank
+  /// spoke in time. kCancelled: forgotten, or the gate is gone. Exactly once for each expect() that
+  /// returned OK, in a turn of its own.
   using Released = absl::AnyInvocable<void(Status)>;
 
   /// Binds a PULL socket at `endpoint`. Scheduler and network must outlive the gate.
@@ -64,7 +72,9 @@ class ReleaseGate {
  private:
   struct Waiting {
     std::uint32_t ranks = 0;
-    std::uint32_t heard = 0;
+    std::uint32_t heard = 0;  ///< without a name
+    /// Who has spoken, by attempt; at most kMaxAttempts.
+    std::map<std::uint64_t, std::set<std::uint32_t>> attempts;
     Duration timeout{};
     TimerId timer = kNoTimer;
     Released released;
@@ -75,7 +85,8 @@ class ReleaseGate {
 
   Status check(const std::string& req_id, std::uint32_t ranks, Duration timeout) const;
   void on_message(std::string_view bytes);
-  void on_notif(const std::string& req_id);
+  void on_notif(const wire::ProxyNotif& notif);
+  void on_failure(const wire::FailNotif& notif);
   void on_timeout(const std::string& req_id);
   void end_wait(WaitingMap::iterator waiting, Status status);
 

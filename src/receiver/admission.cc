@@ -3,24 +3,15 @@
 #include <fmt/format.h>
 
 namespace baton::receiver {
-namespace {
-
-std::uint32_t chunks_of(const Request& request) {
-  return request.keys.empty() ? request.total_chunks
-                              : static_cast<std::uint32_t>(request.keys.size());
-}
-
-}  // namespace
-
 Status Admission::check_possible(const Request& request) const {
   const std::uint32_t total = pool_.counts().total;
-  if (chunks_of(request) <= total) {
+  if (request.chunk_count() <= total) {
     return absl::OkStatus();
   }
   return absl::ResourceExhaustedError(
       fmt::format("request {} needs {} pages, the receiver has {} in all: it can never fit; "
                   "enlarge the receiver's pd_buffer_size or limit prompts by pd_max_prefill_len",
-                  request.id.req_id, chunks_of(request), total));
+                  request.id.req_id, request.chunk_count(), total));
 }
 
 bool Admission::fits(const Request& request) const {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -74,7 +75,7 @@ Chunk& ChunkPool::grant(const std::string& key, const TensorMeta& meta, std::siz
   chunk.bytes = bytes;
   chunk.page = take_page();
   chunk.holds = 1;
-  pages_[chunk.page] = {PageState::kGranted, ++last_generation_, writer, &chunk};
+  pages_[chunk.page] = {PageState::kGranted, ++last_generation_, writer, &chunk, bytes, 0};
   ++granted_;
   if (poison_pages_) {
     const auto page = buffer_.page(chunk.page);
@@ -106,9 +107,9 @@ bool ChunkPool::may_write(const Epoch& sender, std::uint32_t page, std::uint64_t
     return false;
   }
   const Page& entry = pages_[page];
-  return entry.state == PageState::kGranted && entry.generation == generation &&
-         entry.writer.sender == sender && offset_bytes <= entry.chunk->bytes &&
-         length_bytes <= entry.chunk->bytes - offset_bytes;
+  return (entry.state == PageState::kGranted || entry.state == PageState::kQuarantined) &&
+         entry.generation == generation && entry.writer.sender == sender &&
+         offset_bytes <= entry.granted_bytes && length_bytes <= entry.granted_bytes - offset_bytes;
 }
 
 void ChunkPool::commit(Chunk& chunk) {
@@ -187,6 +188,21 @@ std::uint32_t ChunkPool::release_quarantined(const Epoch& sender) {
     }
   }
   return released;
+}
+
+std::vector<Epoch> ChunkPool::age_quarantine(std::uint32_t rounds) {
+  std::vector<Epoch> overdue;
+  if (quarantined_ == 0) {
+    return overdue;
+  }
+  for (Page& entry : pages_) {
+    if (entry.state == PageState::kQuarantined && ++entry.rounds_quarantined >= rounds) {
+      overdue.push_back(entry.writer.sender);
+    }
+  }
+  std::sort(overdue.begin(), overdue.end());
+  overdue.erase(std::unique(overdue.begin(), overdue.end()), overdue.end());
+  return overdue;
 }
 
 bool ChunkPool::remove(std::string_view key) {

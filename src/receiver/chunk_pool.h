@@ -92,7 +92,9 @@ class ChunkPool {
   Chunk* granted_to(const Writer& writer, std::uint32_t page, std::uint64_t generation);
   /// True if `writer` has committed `page` under `generation`, and the chunk is still there.
   bool committed_by(const Writer& writer, std::uint32_t page, std::uint64_t generation) const;
-  /// Like granted_to, for a transport's guard, which knows the process but not the put.
+  /// For a transport's guard, which knows the process but not the put. A quarantined page is still
+  /// its writer's: what lands there harms nobody, and refusing it would cost the writer its
+  /// connection, and with it its other requests.
   bool may_write(const Epoch& sender, std::uint32_t page, std::uint64_t generation,
                  std::uint64_t offset_bytes, std::uint64_t length_bytes) const;
 
@@ -115,6 +117,10 @@ class ChunkPool {
   /// All quarantined pages of a process that is fenced now → free. Returns how many.
   std::uint32_t release_quarantined(const Epoch& sender);
 
+  /// To be called at a fixed pace. Writers that have kept a page in quarantine through `rounds`
+  /// such calls, each once, in order.
+  std::vector<Epoch> age_quarantine(std::uint32_t rounds);
+
   /// retained → free. False if the chunk is not there, not committed or held.
   bool remove(std::string_view key);
   std::uint32_t evict_all_retained();
@@ -135,6 +141,8 @@ class ChunkPool {
     std::uint64_t generation = 0;
     Writer writer;
     Chunk* chunk = nullptr;
+    std::size_t granted_bytes = 0;
+    std::uint32_t rounds_quarantined = 0;
   };
 
   std::uint32_t take_page();

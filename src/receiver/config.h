@@ -11,6 +11,7 @@
 #include "src/base/scheduler.h"
 #include "src/wire/limits.h"
 #include "src/wire/messages.h"
+#include "src/wire/version.h"
 
 namespace baton::receiver {
 
@@ -21,7 +22,13 @@ struct Config {
   wire::Limits limits;
   Integrity integrity = Integrity::kFull;
   bool poison_pages = false;
+  wire::VersionRange versions = wire::kVersions;
   std::uint32_t max_open_requests = 4'096;
+  /// Of one sender: requests, waiting ones included, and their chunks; 0: the whole pool.
+  std::uint32_t max_peer_requests = 1'024;
+  std::uint32_t max_peer_chunks = 0;
+  /// How long silence is trusted: of a sender, about one of its requests, about a drain.
+  Duration lease = std::chrono::seconds(10);
   Duration max_admission_wait = std::chrono::minutes(1);
   /// A complete request that nobody claims ends after this long.
   Duration claim_ttl = std::chrono::minutes(5);

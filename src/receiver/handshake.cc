@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,15 +18,15 @@ Status differs(std::string_view field, const T& sender, const T& receiver) {
 
 }  // namespace
 
-StatusOr<std::uint32_t> choose_version(const wire::Hello& hello) {
-  const std::uint32_t highest = std::min(hello.version_max, kProtocolVersionMax);
-  const std::uint32_t lowest = std::max(hello.version_min, kProtocolVersionMin);
-  if (lowest > highest) {
-    return absl::FailedPreconditionError(fmt::format(
-        "no common protocol version: the sender speaks {} to {}, the receiver {} to {}",
-        hello.version_min, hello.version_max, kProtocolVersionMin, kProtocolVersionMax));
+StatusOr<std::uint32_t> choose_version(const wire::Hello& hello, const wire::VersionRange& own) {
+  const auto common = own.highest_common({hello.version_min, hello.version_max});
+  if (!common.has_value()) {
+    return absl::FailedPreconditionError(
+        fmt::format("no common protocol version: the sender speaks {} to {}, the receiver {} to {} "
+                    "(pd_protocol_min, pd_protocol_max)",
+                    hello.version_min, hello.version_max, own.min, own.max));
   }
-  return highest;
+  return *common;
 }
 
 Status check_layout(const wire::LayoutInfo& sender, const wire::LayoutInfo& receiver) {

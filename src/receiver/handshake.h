@@ -7,15 +7,12 @@
 #include "baton/status.h"
 #include "src/transport/transport.h"
 #include "src/wire/messages.h"
+#include "src/wire/version.h"
 
 namespace baton::receiver {
 
-/// The version of Baton's own protocol that this code speaks.
-inline constexpr std::uint32_t kProtocolVersionMin = 1;
-inline constexpr std::uint32_t kProtocolVersionMax = 1;
-
 /// The highest version that both sides speak; kFailedPrecondition naming both ranges.
-StatusOr<std::uint32_t> choose_version(const wire::Hello& hello);
+StatusOr<std::uint32_t> choose_version(const wire::Hello& hello, const wire::VersionRange& own);
 
 /// kFailedPrecondition naming the first field that differs, with both sides' values. The chunk's
 /// worker must be the receiver's: equal parallelism only, for now.

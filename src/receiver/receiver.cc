@@ -100,7 +100,11 @@ Status Receiver::remove(std::string_view key) {
 }
 
 bool Receiver::cancel_request(const std::string& req_id) {
-  return table_.end_all(req_id, absl::CancelledError(std::string("cancelled at the receiver"))) > 0;
+  const std::vector<RequestId> attempts = table_.attempts_of(req_id);
+  for (const RequestId& id : attempts) {
+    end_and_tell(id, absl::CancelledError(std::string("cancelled at the receiver")));
+  }
+  return !attempts.empty();
 }
 
 std::uint32_t Receiver::evict_all_retained() {
@@ -130,7 +134,7 @@ void Receiver::handle(const control::Route& from, const Other& /*message*/) {
          absl::InvalidArgumentError(fmt::format("{} has no business here", Other::kType)));
 }
 
-Status Receiver::check_parties(const control::Route& from, const wire::Parties& parties) const {
+Status Receiver::check_parties(const control::Route& from, const wire::Parties& parties) {
   if (parties.receiver_epoch != env_.epoch) {
     return absl::UnavailableError(fmt::format("meant for receiver {}, this is {}",
                                               parties.receiver_epoch.brief(), env_.epoch.brief()));
@@ -146,6 +150,7 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
     return absl::UnavailableError(
         fmt::format("sender {} has no data connection here", parties.sender_epoch.brief()));
   }
+  peer->second.heard = env_.scheduler.now();
   return absl::OkStatus();
 }
 
@@ -206,7 +211,9 @@ void Receiver::handle(const control::Route& from, const wire::DrainNotif& messag
     table_.drain({message.parties.sender_epoch, message.put_id}, message.pages,
                  message.generations);
   }
-  answer(from, failed<wire::DrainAck>(message.put_id, fine));
+  auto ack = failed<wire::DrainAck>(message.put_id, fine);
+  ack.sequence = message.sequence;
+  answer(from, std::move(ack));
 }
 
 void Receiver::handle(const control::Route& from, const wire::CancelNotif& message) {

@@ -73,6 +73,8 @@ class Receiver final : private RequestListener,
  private:
   struct Peer {
     transport::Transport* transport = nullptr;
+    std::uint32_t version = 0;  ///< of the protocol, as agreed
+    TimePoint heard{};          ///< when it last spoke
     bool connected = false;
     bool fencing = false;
     TimerId connect_timer = kNoTimer;
@@ -90,12 +92,20 @@ class Receiver final : private RequestListener,
   void handle(const control::Route& from, const wire::DrainNotif& message);
   void handle(const control::Route& from, const wire::CancelNotif& message);
   void handle(const control::Route& from, const wire::ReleaseNotif& message);
+  void handle(const control::Route& from, const wire::Heartbeat& message);
   template <typename Other>
   void handle(const control::Route& from, const Other& message);
 
-  /// The message is meant for this incarnation and comes from the connected peer it names.
-  Status check_parties(const control::Route& from, const wire::Parties& parties) const;
-  StatusOr<std::string> issue_ticket(const Epoch& sender, transport::Transport& transport);
+  /// The message is meant for this incarnation and comes from the connected peer it names, of
+  /// which it is a sign of life.
+  Status check_parties(const control::Route& from, const wire::Parties& parties);
+  StatusOr<std::string> issue_ticket(const Epoch& sender, transport::Transport& transport,
+                                     std::uint32_t version);
+  /// Ends what was silent for too long; at a fixed pace.
+  void sweep();
+  void schedule_sweep();
+  /// Ends a request from this side: its sender is told, and drains.
+  void end_and_tell(const RequestId& id, const Status& why);
   void fence(const Epoch& sender, Peer& peer);
   void reject(const control::Route& from, std::string_view what, const Status& why);
   /// False if it could not be sent.
@@ -126,6 +136,7 @@ class Receiver final : private RequestListener,
   absl::flat_hash_map<Epoch, Peer> peers_;
   std::unique_ptr<control::Server> init_;
   std::unique_ptr<control::Server> alloc_;
+  TimerId sweep_timer_ = kNoTimer;
   std::uint64_t rejected_messages_ = 0;
   std::uint64_t refused_handshakes_ = 0;
   Lifetime lifetime_;

@@ -52,7 +52,7 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
 }
 
 StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
-  const auto version = choose_version(hello);
+  const auto version = choose_version(hello, config_.versions);
   if (!version.ok()) {
     return version.status();
   }
@@ -63,7 +63,7 @@ StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
   if (!transport.ok()) {
     return transport.status();
   }
-  auto ticket = issue_ticket(hello.epoch, **transport);
+  auto ticket = issue_ticket(hello.epoch, **transport, *version);
   if (!ticket.ok()) {
     return ticket.status();
   }
@@ -77,10 +77,15 @@ StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
   welcome.digests = config_.integrity != Integrity::kOff;
   welcome.transport = std::string((*transport)->name());
   welcome.ticket = *std::move(ticket);
+  if (wire::has_leases(*version)) {
+    welcome.lease_ms = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(config_.lease).count());
+  }
   return welcome;
 }
 
-StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender, transport::Transport& transport) {
+StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender, transport::Transport& transport,
+                                             std::uint32_t version) {
   const auto known = peers_.find(sender);
   if (known != peers_.end() && (known->second.connected || known->second.transport != &transport)) {
     // It lost its connection before this side noticed, or wants another transport: what it was
@@ -101,6 +106,9 @@ StatusOr<std::string> Receiver::issue_ticket(const Epoch& sender, transport::Tra
   }
   Peer& peer = peers_[sender];
   peer.transport = &transport;
+  peer.version = version;
+  peer.heard = env_.scheduler.now();
+  schedule_sweep();
   env_.scheduler.cancel(peer.connect_timer);
   peer.connect_timer = env_.scheduler.run_after(kConnectWait, lifetime_.guard([this, sender] {
     if (const auto found = peers_.find(sender); found != peers_.end() && !found->second.connected) {

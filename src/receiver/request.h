@@ -1,10 +1,10 @@
 // What the receiver knows of one request and its puts.
 #pragma once
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,7 +23,7 @@ struct RequestId {
   std::string req_id;
   std::uint64_t attempt = 0;
 
-  bool operator==(const RequestId&) const = default;
+  auto operator<=>(const RequestId&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const RequestId& id) {
     return H::combine(std::move(state), id.sender, id.req_id, id.attempt);
@@ -65,9 +65,14 @@ struct Request {
   std::uint32_t reserved = 0;   ///< units not turned into pages yet, spares included
   std::uint32_t spares = 0;     ///< of these, kept for taking over a chunk in flight elsewhere
   std::uint32_t overtaken = 0;  ///< how many later ones were admitted before it
+  TimePoint renewed{};          ///< when its sender last spoke of it
   absl::flat_hash_set<Chunk*> held;
-  absl::flat_hash_map<std::uint64_t, std::unique_ptr<Put>> puts;
+  std::map<std::uint64_t, std::unique_ptr<Put>> puts;
   TimerId timer = kNoTimer;  ///< of admission while it waits, of its claim once it is complete
+
+  std::uint32_t chunk_count() const {
+    return keys.empty() ? total_chunks : static_cast<std::uint32_t>(keys.size());
+  }
 };
 
 }  // namespace baton::receiver

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "src/base/absl_view.h"
@@ -47,14 +48,12 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
   request->route = route;
   request->keys = message.keys;
   request->total_chunks = message.total_chunks;
-  if (requests_.contains(request->id)) {
-    return absl::AlreadyExistsError(
-        fmt::format("request {} (attempt {:x}) is open already", message.req_id, message.attempt));
-  }
-  if (requests_.size() >= config_.max_open_requests) {
-    return absl::ResourceExhaustedError(
-        fmt::format("{} requests are open, the limit (pd_max_open_requests) is {}",
-                    requests_.size(), config_.max_open_requests));
+  if (Request* known = find(request->id); known != nullptr) {
+    known->renewed = scheduler_.now();
+    if (known->state != Request::State::kWaiting) {
+      listener_.on_open_decided(*known, absl::OkStatus());
+    }
+    return absl::OkStatus();  // Said again; a waiting one is answered when it is decided.
   }
   if (request->keys.empty() && request->total_chunks == 0) {
     return absl::InvalidArgumentError(
@@ -65,8 +64,8 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
                                                   message.keys[static_cast<std::size_t>(twice)],
                                                   message.req_id));
   }
-  if (Status possible = admission_.check_possible(*request); !possible.ok()) {
-    return possible;
+  if (Status fine = check_new(*request); !fine.ok()) {
+    return fine;
   }
   Request& added = *request;
   add_request(std::move(request));
@@ -83,7 +82,41 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
   return absl::OkStatus();
 }
 
+Status RequestTable::check_new(const Request& request) const {
+  const RequestId& id = request.id;
+  if (const auto ended = ended_attempts_.find(id); ended != ended_attempts_.end()) {
+    // A later put of it, or a message that comes twice, must not bring it back without its chunks.
+    return absl::AbortedError(fmt::format(
+        "request {} (attempt {:x}) has ended: {}; a retry needs another attempt", id.req_id,
+        id.attempt, ended->second.ok() ? "it was claimed" : std::string(ended->second.message())));
+  }
+  if (requests_.size() >= config_.max_open_requests) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{} requests are open, the limit (pd_max_open_requests) is {}",
+                    requests_.size(), config_.max_open_requests));
+  }
+  const auto found = shares_.find(id.sender);
+  const Share share = found == shares_.end() ? Share{} : found->second;
+  if (share.requests >= config_.max_peer_requests) {
+    return absl::ResourceExhaustedError(
+        fmt::format("this sender has {} requests open, the limit (pd_max_peer_requests) is {}",
+                    share.requests, config_.max_peer_requests));
+  }
+  if (config_.max_peer_chunks > 0 &&
+      share.chunks + request.chunk_count() > config_.max_peer_chunks) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the requests of this sender have {} chunks, request {} has {} more, the limit "
+                    "(pd_max_peer_chunks) is {}",
+                    share.chunks, id.req_id, request.chunk_count(), config_.max_peer_chunks));
+  }
+  return admission_.check_possible(request);
+}
+
 void RequestTable::add_request(std::unique_ptr<Request> request) {
+  request->renewed = scheduler_.now();
+  Share& share = shares_[request->id.sender];
+  ++share.requests;
+  share.chunks += request->chunk_count();
   by_req_id_[request->id.req_id].push_back(request.get());
   const RequestId id = request->id;
   requests_.emplace(id, std::move(request));
@@ -110,25 +143,14 @@ StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& messa
   auto request = std::make_unique<Request>();
   request->id = {message.baton->parties.sender_epoch, message.async->req_id,
                  message.baton->attempt};
-  if (const auto ended = ended_attempts_.find(request->id); ended != ended_attempts_.end()) {
-    // A later put of it must not bring it back without its earlier chunks.
-    return absl::AbortedError(
-        fmt::format("request {} (attempt {:x}) has ended: {}; a retry needs another attempt",
-                    request->id.req_id, request->id.attempt, std::string(ended->second.message())));
-  }
   request->route = route;
   request->total_chunks = message.async->total_chunks;
   if (message.async->is_last_batch || request->total_chunks == 0) {
     // The whole request, or all that is known of it.
     request->keys = message.keys;
   }
-  if (requests_.size() >= config_.max_open_requests) {
-    return absl::ResourceExhaustedError(
-        fmt::format("{} requests are open, the limit (pd_max_open_requests) is {}",
-                    requests_.size(), config_.max_open_requests));
-  }
-  if (Status possible = admission_.check_possible(*request); !possible.ok()) {
-    return possible;
+  if (Status fine = check_new(*request); !fine.ok()) {
+    return fine;
   }
   if (!admission_.try_admit(*request)) {
     return absl::ResourceExhaustedError(fmt::format(
@@ -156,9 +178,14 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
   }
   const RequestId id{message.baton->parties.sender_epoch, message.async->req_id,
                      message.baton->attempt};
-  const auto found = requests_.find(id);
-  Request* request = found == requests_.end() ? nullptr : found->second.get();
-  if (request == nullptr) {
+  Request* request = find(id);
+  if (request != nullptr) {
+    request->renewed = scheduler_.now();
+    if (const auto put = request->puts.find(message.baton->put_id);
+        put != request->puts.end() && put->second->keys.size() == message.keys.size()) {
+      return describe(*put->second);
+    }
+  } else {
     auto opened = open_implicitly(message, route);
     if (!opened.ok()) {
       return opened.status();
@@ -176,13 +203,10 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
   request->puts.emplace(put.id, std::move(owned));
   puts_.emplace(PutId{request->id.sender, put.id}, &put);
 
-  wire::AllocResponse response;
-  wire::AllocResponse::Baton said;
-  said.put_id = put.id;
-  response.baton = std::move(said);
   for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
-    allocate_key(*request, put, i, message, response);
+    allocate_key(*request, put, i, message);
   }
+  wire::AllocResponse response = describe(put);
   if (message.async->is_last_batch) {
     seal(*request);
   }
@@ -220,11 +244,9 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
 }
 
 void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
-                                const wire::AllocRequest& message, wire::AllocResponse& response) {
+                                const wire::AllocRequest& message) {
   Put::Key& key = put.keys[index];
   Chunk* chunk = pool_.find(message.keys[index]);
-  std::int64_t remote_index = -1;
-  std::uint64_t generation = 0;
   if (chunk == nullptr) {
     TensorMeta meta{message.shape, message.dtype, message.fmt};
     if (index + 1 == put.keys.size()) {
@@ -236,8 +258,6 @@ void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
     request.held.insert(chunk);
     key = {chunk, wire::KeyState::kGranted, false};
     ++put.unresolved;
-    remote_index = chunk->page;
-    generation = pool_.generation_of(chunk->page);
   } else {
     const bool new_hold = request.held.insert(chunk).second;
     if (chunk->state == Chunk::State::kCommitted) {
@@ -248,7 +268,6 @@ void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
         pool_.hold(*chunk);
       }
       key = {chunk, wire::KeyState::kCommitted, false};
-      response.already_sent_indexes.push_back(index);
     } else {
       if (new_hold) {
         pool_.hold(*chunk);
@@ -260,9 +279,24 @@ void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
       ++put.unresolved;
     }
   }
-  response.remote_indexes.push_back(remote_index);
-  response.baton->states.push_back(key.state);
-  response.baton->generations.push_back(generation);
+}
+
+wire::AllocResponse RequestTable::describe(const Put& put) const {
+  wire::AllocResponse response;
+  wire::AllocResponse::Baton said;
+  said.put_id = put.id;
+  for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
+    const Put::Key& key = put.keys[i];
+    const bool granted = key.state == wire::KeyState::kGranted;
+    response.remote_indexes.push_back(granted ? std::int64_t{key.chunk->page} : -1);
+    said.states.push_back(key.state);
+    said.generations.push_back(granted ? pool_.generation_of(key.chunk->page) : 0);
+    if (key.state == wire::KeyState::kCommitted) {
+      response.already_sent_indexes.push_back(i);
+    }
+  }
+  response.baton = std::move(said);
+  return response;
 }
 
 void RequestTable::seal(Request& request) {
@@ -324,8 +358,9 @@ StatusOr<std::vector<Chunk*>> RequestTable::find_grants(
 }
 
 void RequestTable::commit(const Writer& writer, std::span<Chunk* const> chunks) {
-  absl::flat_hash_map<Put*, wire::ChunkUpdate> updates;
-  absl::flat_hash_set<Request*> touched;
+  // Both in a fixed order, so that a run can be repeated.
+  std::map<PutId, std::pair<Put*, wire::ChunkUpdate>> updates;
+  std::map<RequestId, Request*> touched;
   for (Chunk* chunk : chunks) {
     pool_.commit(*chunk);
     for (const Chunk::Waiter& waiter : std::exchange(chunk->waiters, {})) {
@@ -338,24 +373,25 @@ void RequestTable::commit(const Writer& writer, std::span<Chunk* const> chunks) 
         --request.reserved;
         pool_.unreserve(1);
       }
-      wire::ChunkUpdate& update = updates[waiter.put];
+      auto& [put, update] = updates[PutId{request.id.sender, waiter.put->id}];
+      put = waiter.put;
       update.put_id = waiter.put->id;
       update.key_indexes.push_back(waiter.key_index);
       update.states.push_back(wire::KeyState::kCommitted);
       update.pages.push_back(0);
       update.generations.push_back(0);
-      touched.insert(&request);
+      touched.emplace(request.id, &request);
     }
   }
   if (Put* put = find_put(writer); put != nullptr) {
     put->unresolved -= static_cast<std::uint32_t>(chunks.size());
-    touched.insert(put->request);
+    touched.emplace(put->request->id, put->request);
   }
-  for (Request* request : touched) {
+  for (const auto& [id, request] : touched) {
     complete_if_done(*request);
   }
-  for (auto& [put, update] : updates) {
-    listener_.on_chunk_update(*put, std::move(update));
+  for (auto& [id, update] : updates) {
+    listener_.on_chunk_update(*update.first, std::move(update.second));
   }
   schedule_settle();
 }

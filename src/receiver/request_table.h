@@ -41,11 +41,12 @@ class RequestTable {
                RequestListener& listener, Task changed);
 
   /// Admits, queues or refuses a request. A returned error is the answer; otherwise
-  /// on_open_decided follows, inside this call if it is admitted at once.
+  /// on_open_decided follows, inside this call if it is admitted at once, or has been before.
   Status open(const wire::OpenRequest& message, const control::Route& route);
 
   /// Answers an AllocRequest of a connected peer. Opens the request if it isn't: at once or not at
-  /// all, for its sender holds staging pages already.
+  /// all, for its sender holds staging pages already. A put that is known gets the present state of
+  /// its keys.
   StatusOr<wire::AllocResponse> allocate(const wire::AllocRequest& message,
                                          const control::Route& route);
 
@@ -68,11 +69,15 @@ class RequestTable {
   void release(const RequestId& id);
   /// Ends every request of `sender` that is not complete.
   void end_unfinished(const Epoch& sender, const Status& why);
+  /// The sender says that the request lives. False if it doesn't live here, nor has been claimed.
+  bool renew(const RequestId& id);
+  /// Unfinished requests that were not spoken of since `then`; in order.
+  std::vector<RequestId> silent_since(TimePoint then) const;
   /// Pages of a fenced process become free.
   void release_fenced(const Epoch& sender);
 
-  /// Ends every attempt of that name; how many there were.
-  std::size_t end_all(const std::string& req_id, const Status& why);
+  /// Every live attempt of that name.
+  std::vector<RequestId> attempts_of(const std::string& req_id) const;
   /// The request of that name that may be claimed, else the newest; nullptr if there is none.
   Request* find_by_req_id(std::string_view req_id);
   Request* find(const RequestId& id);
@@ -87,12 +92,15 @@ class RequestTable {
   void schedule_settle();
 
  private:
+  /// What holds for every new request: bounds, and that its attempt has not ended before.
+  Status check_new(const Request& request) const;
   StatusOr<Request*> open_implicitly(const wire::AllocRequest& message,
                                      const control::Route& route);
   Status check_put(const Request& request, const wire::AllocRequest& message) const;
   void add_request(std::unique_ptr<Request> request);
   void allocate_key(Request& request, Put& put, std::uint32_t index,
-                    const wire::AllocRequest& message, wire::AllocResponse& response);
+                    const wire::AllocRequest& message);
+  wire::AllocResponse describe(const Put& put) const;
   void seal(Request& request);
   void complete_if_done(Request& request);
   void settle();
@@ -102,7 +110,7 @@ class RequestTable {
   void drop_waits(Request& request);
   Put* find_put(const Writer& writer);
   void release_holds(Request& request);
-  void remember_end(const RequestId& id, const Status& why);
+  void remember_end(const Request& request, const Status& why);
   void time_out(const RequestId& id);
 
   Scheduler& scheduler_;
@@ -113,10 +121,16 @@ class RequestTable {
   Admission admission_;
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
   absl::flat_hash_map<std::string, std::vector<Request*>> by_req_id_;  // oldest first
+  /// Requests of one sender, and their chunks.
+  struct Share {
+    std::uint32_t requests = 0;
+    std::uint64_t chunks = 0;
+  };
+  absl::flat_hash_map<Epoch, Share> shares_;
   using PutId = std::pair<Epoch, std::uint64_t>;
   absl::flat_hash_map<PutId, Put*> puts_;
-  absl::flat_hash_map<std::string, Status> ended_;  // by name
-  absl::flat_hash_map<RequestId, Status> ended_attempts_;
+  absl::flat_hash_map<std::string, Status> ended_;         // by name
+  absl::flat_hash_map<RequestId, Status> ended_attempts_;  // OK: claimed
   std::vector<RequestId> ended_ring_;
   std::size_t ended_next_ = 0;
   bool settle_scheduled_ = false;

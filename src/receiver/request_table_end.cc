@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "src/base/absl_view.h"
@@ -51,23 +50,28 @@ void RequestTable::end(const RequestId& ended_id, const Status& why) {
   for (const auto& [put_id, put] : request->puts) {
     puts_.erase(PutId{id.sender, put_id});
   }
+  Share& share = shares_.at(id.sender);
+  share.chunks -= request->chunk_count();
+  if (--share.requests == 0) {
+    shares_.erase(id.sender);
+  }
+  if (request->state == Request::State::kComplete || !why.ok()) {
+    remember_end(*request, why);
+  }
   if (!why.ok()) {
-    remember_end(id, why);
     log::info("[{}] ended: {}", id.req_id, std::string(why.message()));
   }
   schedule_settle();
 }
 
-std::size_t RequestTable::end_all(const std::string& req_id, const Status& why) {
-  const auto named = by_req_id_.find(req_id);
-  if (named == by_req_id_.end()) {
-    return 0;
+std::vector<RequestId> RequestTable::attempts_of(const std::string& req_id) const {
+  std::vector<RequestId> attempts;
+  if (const auto named = by_req_id_.find(req_id); named != by_req_id_.end()) {
+    for (const Request* request : named->second) {
+      attempts.push_back(request->id);
+    }
   }
-  const std::vector<Request*> all = named->second;
-  for (const Request* request : all) {
-    end(RequestId(request->id), why);
-  }
-  return all.size();
+  return attempts;
 }
 
 void RequestTable::release(const RequestId& id) {
@@ -112,7 +116,12 @@ void RequestTable::release_holds(Request& request) {
       }
     }
   }
-  for (Chunk* chunk : request.held) {
+  // Oldest first: that is the order in which they will be evicted.
+  std::vector<Chunk*> held(request.held.begin(), request.held.end());
+  std::sort(held.begin(), held.end(), [this](const Chunk* a, const Chunk* b) {
+    return pool_.generation_of(a->page) < pool_.generation_of(b->page);
+  });
+  for (Chunk* chunk : held) {
     pool_.unhold(*chunk);
   }
   request.held.clear();
@@ -169,9 +178,7 @@ void RequestTable::end_unfinished(const Epoch& sender, const Status& why) {
     }
   }
   // In a fixed order, so that a run can be repeated.
-  std::sort(unfinished.begin(), unfinished.end(), [](const RequestId& a, const RequestId& b) {
-    return std::tie(a.req_id, a.attempt) < std::tie(b.req_id, b.attempt);
-  });
+  std::sort(unfinished.begin(), unfinished.end());
   // First those that would inherit from the others: a dead sender takes nothing over.
   for (const RequestId& id : unfinished) {
     drop_waits(*requests_.at(id));
@@ -181,13 +188,34 @@ void RequestTable::end_unfinished(const Epoch& sender, const Status& why) {
   }
 }
 
+bool RequestTable::renew(const RequestId& id) {
+  if (Request* request = find(id); request != nullptr) {
+    request->renewed = scheduler_.now();
+    return true;
+  }
+  const auto ended = ended_attempts_.find(id);
+  return ended != ended_attempts_.end() && ended->second.ok();
+}
+
+std::vector<RequestId> RequestTable::silent_since(TimePoint then) const {
+  std::vector<RequestId> silent;
+  for (const auto& [id, request] : requests_) {
+    if (request->state != Request::State::kComplete && request->renewed < then) {
+      silent.push_back(id);
+    }
+  }
+  std::sort(silent.begin(), silent.end());
+  return silent;
+}
+
 void RequestTable::release_fenced(const Epoch& sender) {
   const std::uint32_t released = pool_.release_quarantined(sender);
   log::info("sender {} is fenced: {} quarantined pages are free", sender.brief(), released);
   schedule_settle();
 }
 
-void RequestTable::remember_end(const RequestId& id, const Status& why) {
+void RequestTable::remember_end(const Request& request, const Status& why) {
+  const RequestId& id = request.id;
   if (ended_ring_.size() < kEndsRemembered) {
     ended_ring_.push_back(id);
   } else {
@@ -196,8 +224,12 @@ void RequestTable::remember_end(const RequestId& id, const Status& why) {
     ended_ring_[ended_next_] = id;
     ended_next_ = (ended_next_ + 1) % kEndsRemembered;
   }
-  ended_[id.req_id] = why;
-  ended_attempts_[id] = why;
+  if (!why.ok()) {
+    ended_[id.req_id] = why;
+  }
+  if (request.state != Request::State::kWaiting) {
+    ended_attempts_[id] = why;  // One that waited was granted nothing: it may be opened again.
+  }
 }
 
 const Status* RequestTable::ended_with(std::string_view req_id) const {

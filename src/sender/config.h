@@ -10,22 +10,26 @@
 #include "src/base/scheduler.h"
 #include "src/wire/limits.h"
 #include "src/wire/messages.h"
+#include "src/wire/version.h"
 
 namespace baton::sender {
 
-/// The version of Baton's own protocol that this code speaks.
-inline constexpr std::uint32_t kProtocolVersionMin = 1;
-inline constexpr std::uint32_t kProtocolVersionMax = 1;
+/// What kind of proxy is told. A stock one, LMCache's, knows ProxyNotif alone.
+enum class ProxyKind : std::uint8_t { kStock, kBaton };
 
 struct Config {
   Epoch epoch;
   wire::LayoutInfo layout;
   wire::Limits limits;
+  wire::VersionRange versions = wire::kVersions;
   std::string proxy_endpoint;  ///< "tcp://host:port", or empty: nobody is told
+  ProxyKind proxy_kind = ProxyKind::kStock;
   Duration handshake_timeout = std::chrono::seconds(5);
   Duration admission_timeout = std::chrono::minutes(1);
   Duration put_timeout = std::chrono::seconds(30);
   Duration drain_timeout = std::chrono::seconds(2);
+  /// How long a receiver's silence is trusted.
+  Duration lease = std::chrono::seconds(10);
   /// An open request without a put under way is cancelled after this long.
   Duration request_idle_timeout = std::chrono::minutes(2);
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/base/log.h"
 #include "src/wire/codec.h"
 
 namespace baton::sender {
@@ -25,50 +26,81 @@ StatusOr<std::unique_ptr<Notifier>> Notifier::create(Scheduler& scheduler,
   return notifier;
 }
 
-Status Notifier::try_send(const std::string& req_id, std::uint64_t incarnation) {
+Status Notifier::try_send(const Waiting& notice) {
   if (push_ == nullptr) {
     return absl::OkStatus();
   }
-  if (push_->incarnation() != incarnation) {
+  if (push_->incarnation() != notice.incarnation) {
     return absl::AbortedError(
         fmt::format("the proxy at {} was lost after request {} began; its successor is not told",
-                    endpoint_, req_id));
+                    endpoint_, notice.req_id));
   }
-  return push_->send(wire::encode(wire::ProxyNotif{req_id}));
+  return push_->send(notice.bytes);
 }
 
-Notifier::NoticeId Notifier::notify(std::string req_id, std::uint64_t incarnation,
+Notifier::NoticeId Notifier::notify(const wire::ProxyNotif& word, std::uint64_t incarnation,
                                     TimePoint deadline, Done done) {
-  const NoticeId id = ++last_id_;
-  const Status sent = try_send(req_id, incarnation);
+  return tell(word.req_id, wire::encode(word), incarnation, deadline, std::move(done));
+}
+
+void Notifier::tell_failure(const wire::FailNotif& word, std::uint64_t incarnation,
+                            TimePoint deadline) {
+  if (waiting_failures_ >= kMaxWaitingFailures) {
+    const auto oldest = std::find_if(waiting_.begin(), waiting_.end(),
+                                     [](const Waiting& waiting) { return !waiting.done; });
+    finish(waiting_, oldest, absl::ResourceExhaustedError(std::string("too many wait")));
+  }
+  tell(word.req_id, wire::encode(word), incarnation, deadline, nullptr);
+}
+
+Notifier::NoticeId Notifier::tell(std::string req_id, std::string bytes, std::uint64_t incarnation,
+                                  TimePoint deadline, Done done) {
+  std::list<Waiting> notice;
+  notice.push_back(
+      {++last_id_, std::move(req_id), std::move(bytes), incarnation, kNoTimer, std::move(done)});
+  const auto added = notice.begin();
+  const NoticeId id = added->id;
+  waiting_failures_ += added->done ? 0 : 1;
+  const Status sent = try_send(*added);
   if (!absl::IsUnavailable(sent)) {
-    done(sent);
+    finish(notice, added, sent);
     return id;
   }
-  const auto added = waiting_.insert(
-      waiting_.end(), {id, std::move(req_id), incarnation, kNoTimer, std::move(done)});
+  waiting_.splice(waiting_.end(), notice);
   added->timer = scheduler_.run_at(deadline, lifetime_.guard([this, added] {
-    Waiting late = std::move(*added);
-    waiting_.erase(added);
-    late.done(absl::UnavailableError(
-        fmt::format("no proxy was there at {} to be told of request {}", endpoint_, late.req_id)));
+    finish(waiting_, added,
+           absl::UnavailableError(fmt::format("no proxy was there at {} to be told of request {}",
+                                              endpoint_, added->req_id)));
   }));
   return id;
+}
+
+void Notifier::finish(std::list<Waiting>& from, std::list<Waiting>::iterator notice,
+                      const Status& status) {
+  Waiting ended = std::move(*notice);
+  from.erase(notice);
+  scheduler_.cancel(ended.timer);
+  if (ended.done) {
+    ended.done(status);
+    return;
+  }
+  --waiting_failures_;
+  if (!status.ok()) {
+    log::limited_warning("[{}] the proxy was not told of the failure: {}", ended.req_id,
+                         std::string(status.message()));
+  }
 }
 
 void Notifier::on_writable() {
   std::list<Waiting> retry;
   retry.swap(waiting_);
   while (!retry.empty()) {
-    const Status sent = try_send(retry.front().req_id, retry.front().incarnation);
+    const Status sent = try_send(retry.front());
     if (absl::IsUnavailable(sent)) {
       waiting_.splice(waiting_.end(), retry, retry.begin());
-      continue;
+    } else {
+      finish(retry, retry.begin(), sent);
     }
-    Waiting ended = std::move(retry.front());
-    retry.pop_front();
-    scheduler_.cancel(ended.timer);
-    ended.done(sent);
   }
 }
 

@@ -1,4 +1,4 @@
-// Tells the proxy that decode may start.
+// Tells the proxy that decode may start, or that it never will.
 #pragma once
 
 #include <absl/functional/any_invocable.h>
@@ -12,11 +12,12 @@
 #include "src/base/lifetime.h"
 #include "src/base/scheduler.h"
 #include "src/control/control.h"
+#include "src/wire/messages.h"
 
 namespace baton::sender {
 
-/// Sends each ProxyNotif at most once, to the incarnation of the proxy that was there when the
-/// request began: its successor may use the same request ids for other requests. On the loop.
+/// Sends each word at most once, to the incarnation of the proxy that was there when the request
+/// began: its successor may use the same request ids for other requests. On the loop.
 class Notifier {
  public:
   /// An empty endpoint: nobody is told, and every notice succeeds.
@@ -29,7 +30,12 @@ class Notifier {
   using NoticeId = std::uint64_t;
   /// `done` may be called inside this call. While no proxy has connected yet, waits until
   /// `deadline`.
-  NoticeId notify(std::string req_id, std::uint64_t incarnation, TimePoint deadline, Done done);
+  NoticeId notify(const wire::ProxyNotif& word, std::uint64_t incarnation, TimePoint deadline,
+                  Done done);
+  /// For a Baton proxy only. The same rules; what can't be told in time is dropped, and so is the
+  /// oldest of more than kMaxWaitingFailures.
+  void tell_failure(const wire::FailNotif& word, std::uint64_t incarnation, TimePoint deadline);
+  static constexpr std::size_t kMaxWaitingFailures = 1'024;
   /// Forgets a notice that waits; its `done` is not called. Nothing happens if it doesn't wait.
   void forget(NoticeId notice);
 
@@ -37,21 +43,26 @@ class Notifier {
   struct Waiting {
     NoticeId id;
     std::string req_id;
+    std::string bytes;
     std::uint64_t incarnation;
     TimerId timer;
-    Done done;
+    Done done;  // empty: of a failure
   };
 
   Notifier(Scheduler& scheduler, std::string endpoint)
       : scheduler_(scheduler), endpoint_(std::move(endpoint)) {}
 
-  Status try_send(const std::string& req_id, std::uint64_t incarnation);
+  NoticeId tell(std::string req_id, std::string bytes, std::uint64_t incarnation,
+                TimePoint deadline, Done done);
+  Status try_send(const Waiting& notice);
+  void finish(std::list<Waiting>& from, std::list<Waiting>::iterator notice, const Status& status);
   void on_writable();
 
   Scheduler& scheduler_;
   const std::string endpoint_;
   std::unique_ptr<control::Push> push_;
   std::list<Waiting> waiting_;
+  std::size_t waiting_failures_ = 0;
   NoticeId last_id_ = 0;
   Lifetime lifetime_;
 };

@@ -19,16 +19,13 @@ constexpr Duration kRetryDelay = std::chrono::milliseconds(50);
 
 PeerLink::PeerLink(Scheduler& scheduler, control::Network& network,
                    std::span<transport::Transport* const> transports, const Config& config,
-                   Address address, std::uint32_t& connections, CheckReceiver check_receiver,
-                   OnMessage on_message, OnDown on_down)
+                   Address address, std::uint32_t& connections, Callbacks callbacks)
     : scheduler_(scheduler),
       network_(network),
       transports_(transports.begin(), transports.end()),
       config_(config),
       address_(std::move(address)),
-      check_receiver_(std::move(check_receiver)),
-      on_message_(std::move(on_message)),
-      on_down_(std::move(on_down)),
+      callbacks_(std::move(callbacks)),
       connections_(connections),
       attempt_(std::make_unique<Lifetime>()) {}
 
@@ -36,6 +33,7 @@ PeerLink::~PeerLink() {
   scheduler_.cancel(timer_);
   scheduler_.cancel(retry_timer_);
   scheduler_.cancel(drain_timer_);
+  scheduler_.cancel(beat_timer_);
 }
 
 void PeerLink::ensure(Ready ready) {
@@ -81,8 +79,8 @@ void PeerLink::start_handshake() {
 
 void PeerLink::send_hello() {
   wire::Hello hello;
-  hello.version_min = kProtocolVersionMin;
-  hello.version_max = kProtocolVersionMax;
+  hello.version_min = config_.versions.min;
+  hello.version_max = config_.versions.max;
   hello.epoch = config_.epoch;
   hello.layout = config_.layout;
   for (const transport::Transport* transport : transports_) {
@@ -145,10 +143,10 @@ void PeerLink::on_refusal(const wire::Refusal& refusal) {
 }
 
 Status PeerLink::check_welcome(const wire::Welcome& welcome) {
-  if (welcome.version < kProtocolVersionMin || welcome.version > kProtocolVersionMax) {
+  if (!config_.versions.contains(welcome.version)) {
     return absl::FailedPreconditionError(
         fmt::format("it chose protocol version {}, this sender speaks {} to {}", welcome.version,
-                    kProtocolVersionMin, kProtocolVersionMax));
+                    config_.versions.min, config_.versions.max));
   }
   const TensorMeta chunk{config_.layout.shape, config_.layout.dtype, config_.layout.fmt};
   const auto bytes = chunk.bytes();
@@ -164,7 +162,7 @@ Status PeerLink::check_welcome(const wire::Welcome& welcome) {
         fmt::format("it chose transport '{}', which was not offered", welcome.transport));
   }
   transport_ = *chosen;
-  return check_receiver_(*this, welcome.epoch);
+  return callbacks_.check_receiver(*this, welcome.epoch);
 }
 
 void PeerLink::on_welcome(wire::Welcome welcome) {
@@ -193,8 +191,9 @@ void PeerLink::on_connected(const Status& status) {
 
 void PeerLink::on_alloc_payload(std::string_view payload) {
   const auto message = wire::decode(payload, config_.limits);
+  heard_ = scheduler_.now();
   if (message.ok()) {
-    on_message_(*this, *message);
+    callbacks_.on_message(*this, *message);
     return;
   }
   log::limited_warning("receiver {} sent nonsense: {}", address_.alloc_endpoint,
@@ -228,54 +227,31 @@ void PeerLink::send_or_reset(const wire::Message& message) {
   }
 }
 
-void PeerLink::send_drain(const wire::DrainNotif& drained) {
-  if (state_ == State::kReady) {
-    ++drains_out_;
-    restart_drain_timer();
-    send_or_reset(drained);
-  }
-}
-
-void PeerLink::on_drain_ack() {
-  if (drains_out_ > 0) {
-    --drains_out_;
-    restart_drain_timer();
-  }
-}
-
-void PeerLink::restart_drain_timer() {
-  scheduler_.cancel(std::exchange(drain_timer_, kNoTimer));
-  if (drains_out_ > 0) {
-    drain_timer_ = scheduler_.run_after(config_.drain_timeout, attempt_->guard([this] {
-      drain_timer_ = kNoTimer;
-      reset(absl::DeadlineExceededError(
-          fmt::format("receiver {} did not acknowledge a drain in time (pd_drain_timeout_ms)",
-                      address_.init_endpoint)));
-    }));
-  }
-}
-
 void PeerLink::finish(const Status& status) {
   scheduler_.cancel(std::exchange(timer_, kNoTimer));
   scheduler_.cancel(std::exchange(retry_timer_, kNoTimer));
+  // Taken now: whoever hears that the link is down may ask for the next one at once.
+  std::vector<Ready> waiting = std::exchange(waiting_, {});
   init_.reset();
   if (status.ok()) {
     state_ = State::kReady;
+    start_heartbeats();
   } else {
     log::warning("{}", std::string(status.message()));
     const State before = std::exchange(state_, State::kIdle);
-    drains_out_ = 0;
-    restart_drain_timer();
+    drains_.clear();
+    scheduler_.cancel(std::exchange(drain_timer_, kNoTimer));
+    scheduler_.cancel(std::exchange(beat_timer_, kNoTimer));
     if (before == State::kConnecting || before == State::kReady) {
       transport_->disconnect(welcome_.epoch);
     }
     alloc_.reset();
     attempt_ = std::make_unique<Lifetime>();
     if (before == State::kReady) {
-      on_down_(*this, status);
+      callbacks_.on_down(*this, status);
     }
   }
-  for (Ready& ready : std::exchange(waiting_, {})) {
+  for (Ready& ready : waiting) {
     ready(status);
   }
 }

@@ -4,6 +4,7 @@
 #include <absl/functional/any_invocable.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,11 +40,18 @@ class PeerLink {
   using CheckReceiver = absl::AnyInvocable<Status(const PeerLink&, const Epoch& receiver) const>;
   /// A link that was ready is idle again; called after the fact.
   using OnDown = absl::AnyInvocable<void(PeerLink&, const Status& why)>;
+  /// The requests that live at that receiver, for its heartbeat.
+  using ListRequests = absl::AnyInvocable<std::vector<wire::AttemptName>(const PeerLink&) const>;
+  struct Callbacks {
+    CheckReceiver check_receiver;
+    ListRequests list_requests;
+    OnMessage on_message;
+    OnDown on_down;
+  };
 
   PeerLink(Scheduler& scheduler, control::Network& network,
            std::span<transport::Transport* const> transports, const Config& config, Address address,
-           std::uint32_t& connections, CheckReceiver check_receiver, OnMessage on_message,
-           OnDown on_down);
+           std::uint32_t& connections, Callbacks callbacks);
   ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
@@ -69,9 +77,11 @@ class PeerLink {
   Status send(const wire::Message& message);
   /// For what the receiver must learn, or lose the connection: then it ends what hangs on it.
   void send_or_reset(const wire::Message& message);
-  /// The same, and it must be acknowledged within the drain timeout.
-  void send_drain(const wire::DrainNotif& drained);
-  void on_drain_ack();
+  /// The same, and it must be acknowledged within the drain timeout; until then it is repeated.
+  void send_drain(wire::DrainNotif drained);
+  void on_drain_ack(const wire::DrainAck& ack);
+  /// The receiver takes a request again that it may have had already.
+  bool may_repeat() const { return wire::has_leases(welcome_.version); }
 
   /// The receiver is gone (or must be made so): to idle, data connection closed.
   void reset(const Status& why);
@@ -86,25 +96,34 @@ class PeerLink {
   void on_alloc_payload(std::string_view payload);
   void finish(const Status& status);
   Status check_welcome(const wire::Welcome& welcome);
-  void restart_drain_timer();
+  void repeat_drains();
+  void start_heartbeats();
+  void beat();
 
   Scheduler& scheduler_;
   control::Network& network_;
   const std::vector<transport::Transport*> transports_;
   const Config& config_;
   const Address address_;
-  CheckReceiver check_receiver_;
-  OnMessage on_message_;
-  OnDown on_down_;
+  Callbacks callbacks_;
 
   State state_ = State::kIdle;
   std::vector<Ready> waiting_;
   TimePoint deadline_{};
   TimerId timer_ = kNoTimer;
   TimerId retry_timer_ = kNoTimer;
-  std::uint32_t& connections_;    // makes client identities unique
-  std::uint32_t drains_out_ = 0;  // not acknowledged yet
+  std::uint32_t& connections_;  // makes client identities unique
+  struct Drain {
+    wire::DrainNotif message;
+    TimePoint deadline;
+  };
+  std::deque<Drain> drains_;  // not acknowledged yet, oldest first
+  std::uint64_t last_drain_ = 0;
   TimerId drain_timer_ = kNoTimer;
+  Duration beat_period_{};
+  std::uint64_t beats_ = 0;
+  TimePoint heard_{};  // when the receiver last spoke
+  TimerId beat_timer_ = kNoTimer;
   std::unique_ptr<control::Client> init_;
   std::unique_ptr<control::Client> alloc_;
   wire::Welcome welcome_;

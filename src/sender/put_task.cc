@@ -36,7 +36,8 @@ PutTask::PutTask(Scheduler& scheduler, DigestQueue& digests, const Config& confi
       spec_(std::move(spec)),
       handle_(std::move(state)),
       submitted_(scheduler.now()),
-      deadline_(submitted_ + spec_.timeout) {
+      deadline_(submitted_ + spec_.timeout),
+      resend_(scheduler) {
   stats_.chunks_total = static_cast<std::uint32_t>(spec_.keys.size());
 }
 
@@ -52,17 +53,29 @@ void PutTask::start() {
         fmt::format("put {} of request {} did not end within {} ms (pd_put_timeout_ms)", id_,
                     spec_.req_id, to_ms(spec_.timeout))));
   }));
-  link_.ensure(lifetime_.guard([this](const Status& status) { on_ready(status); }));
+  begin();
 }
 
 // ---- connecting → allocating -------------------------------------------------------------------
+
+void PutTask::begin() {
+  state_ = State::kConnecting;
+  link_.ensure(lifetime_.guard([this](const Status& status) { on_ready(status); }));
+}
 
 void PutTask::on_ready(const Status& status) {
   if (state_ != State::kConnecting) {
     return;
   }
   if (!status.ok()) {
-    fail(status);
+    fail(link_down_.ok() ? status
+                         : absl::UnavailableError(fmt::format(
+                               "{}; and it did not come back: {}",
+                               std::string(link_down_.message()), std::string(status.message()))));
+    return;
+  }
+  if (parties_ == link_.parties()) {
+    fail(link_down_);  // The same incarnation: it has ended this attempt with the connection.
     return;
   }
   if (spec_.keys.size() > link_.welcome().max_keys) {
@@ -72,6 +85,18 @@ void PutTask::on_ready(const Status& status) {
     return;
   }
   parties_ = link_.parties();
+  news_.assign(spec_.keys.size(), {});
+  awaited_ = spec_.keys.size();
+  state_ = State::kAllocating;
+  owner_.on_put_allocating(*this);
+  if (Status sent = link_.send(alloc_request()); !sent.ok()) {
+    fail(sent);
+  } else if (link_.may_repeat()) {
+    resend_.start([this] { repeat(); });
+  }
+}
+
+wire::AllocRequest PutTask::alloc_request() const {
   wire::AllocRequest request;
   request.keys = spec_.keys;
   request.fmt = config_.layout.fmt;
@@ -79,29 +104,44 @@ void PutTask::on_ready(const Status& status) {
   request.dtype = config_.layout.dtype;
   request.last_chunk_toks = spec_.last_chunk_toks;
   request.async = {spec_.req_id, spec_.is_last, spec_.total_chunks};
-  request.baton = {parties_, spec_.attempt, id_};
-  state_ = State::kAllocating;
-  if (Status sent = link_.send(request); !sent.ok()) {
-    fail(sent);
+  request.baton = {*parties_, spec_.attempt, id_};
+  return request;
+}
+
+void PutTask::repeat() {
+  Status sent;
+  if (state_ == State::kAllocating || state_ == State::kAwaiting) {
+    sent = link_.send(alloc_request());
+  }
+  for (std::uint32_t number = 0; sent.ok() && number < slices_.size(); ++number) {
+    if (state_ < State::kSettled && slices_[number].sent && !slices_[number].acknowledged) {
+      sent = link_.send(commit_request(number));
+    }
+  }
+  if (!sent.ok()) {
+    log::debug("put {} could not ask again: {}", id_, std::string(sent.message()));
   }
 }
 
 // ---- allocating → writing ----------------------------------------------------------------------
 
 void PutTask::on_response(const wire::AllocResponse& response) {
-  if (state_ != State::kAllocating) {
-    return;  // Grants that come too late are drained by the owner.
-  }
-  if (Status taken = take_response(response); !taken.ok()) {
-    fail(taken);
+  if (state_ < State::kAllocating || (state_ > State::kAwaiting && state_ != State::kDraining)) {
     return;
   }
-  state_ = State::kWriting;
-  pump();
-  update_state();
+  Status taken = check_response(response);
+  const wire::AllocResponse::Baton& said = *response.baton;
+  for (std::uint32_t i = 0; taken.ok() && i < said.states.size(); ++i) {
+    taken = take_news(i, said.states[i], static_cast<std::uint32_t>(response.remote_indexes[i]),
+                      said.generations[i]);
+  }
+  if (taken.ok() && state_ == State::kAllocating) {
+    state_ = State::kWriting;
+  }
+  on_news(taken);
 }
 
-Status PutTask::take_response(const wire::AllocResponse& response) {
+Status PutTask::check_response(const wire::AllocResponse& response) const {
   const wire::AllocResponse::Baton& said = *response.baton;
   if (said.code != 0) {
     return Status(static_cast<StatusCode>(said.code), said.message);
@@ -113,48 +153,60 @@ Status PutTask::take_response(const wire::AllocResponse& response) {
         "the receiver answered {} keys with {} states, {} generations and {} pages", count,
         said.states.size(), said.generations.size(), response.remote_indexes.size()));
   }
-  awaits_.assign(count, false);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    switch (said.states[i]) {
-      case wire::KeyState::kCommitted:
-        break;
-      case wire::KeyState::kInFlight:
-        awaits_[i] = true;
-        ++awaited_;
-        break;
-      case wire::KeyState::kGranted: {
-        const std::int64_t page = response.remote_indexes[i];
-        if (page < 0 || page >= link_.welcome().page_count) {
-          return absl::DataLossError(
-              fmt::format("the receiver granted page {} of {}", page, link_.welcome().page_count));
-        }
-        grants_.push_back({i, static_cast<std::uint32_t>(page), said.generations[i]});
-        break;
-      }
-    }
-  }
   return absl::OkStatus();
 }
 
 void PutTask::on_update(const wire::ChunkUpdate& update) {
-  for (std::size_t i = 0; i < update.key_indexes.size(); ++i) {
-    const std::uint32_t index = update.key_indexes[i];
-    const bool takes_over = update.states[i] == wire::KeyState::kGranted;
-    if (index >= awaits_.size() || !awaits_[index] ||
-        update.states[i] == wire::KeyState::kInFlight ||
-        (takes_over && update.pages[i] >= link_.welcome().page_count)) {
-      fail(absl::DataLossError(fmt::format("the receiver sent senseless news of key {} (page {})",
-                                           index, update.pages[i])));
-      return;
+  if (state_ < State::kWriting || (state_ > State::kAwaiting && state_ != State::kDraining)) {
+    return;
+  }
+  Status taken;
+  for (std::size_t i = 0; taken.ok() && i < update.key_indexes.size(); ++i) {
+    taken =
+        take_news(update.key_indexes[i], update.states[i], update.pages[i], update.generations[i]);
+  }
+  on_news(taken);
+}
+
+Status PutTask::take_news(std::uint32_t index, wire::KeyState state, std::uint32_t page,
+                          std::uint64_t generation) {
+  if (index >= news_.size()) {
+    return absl::DataLossError(
+        fmt::format("the receiver sent news of key {}, put {} has {}", index, id_, news_.size()));
+  }
+  if (state == wire::KeyState::kInFlight) {
+    return absl::OkStatus();
+  }
+  News& known = news_[index];
+  if (state == wire::KeyState::kGranted) {
+    if (known.grant.has_value() && grants_[*known.grant].page == page &&
+        grants_[*known.grant].generation == generation) {
+      return absl::OkStatus();  // Said again.
     }
-    awaits_[index] = false;
+    if (!known.awaited || page >= link_.welcome().page_count) {
+      return absl::DataLossError(fmt::format(
+          "the receiver granted page {} of {} for key {}, which {}", page,
+          link_.welcome().page_count, index, known.awaited ? "is awaited" : "is settled already"));
+    }
+    known.grant = grants_.size();
+    grants_.push_back({index, page, generation});
+  }
+  if (std::exchange(known.awaited, false)) {
     --awaited_;
-    if (takes_over) {
-      grants_.push_back({index, update.pages[i], update.generations[i]});
-    }
+  }
+  return absl::OkStatus();
+}
+
+void PutTask::on_news(const Status& taken) {
+  if (state_ == State::kDraining) {
+    return;  // New grants go back with the others.
+  }
+  if (!taken.ok()) {
+    fail(taken);
+    return;
   }
   if (next_grant_ < grants_.size()) {
-    state_ = State::kWriting;  // Its writer failed: this put takes over.
+    state_ = State::kWriting;  // At first, or because another's writer failed: it takes over.
     pump();
   }
   update_state();
@@ -222,12 +274,17 @@ void PutTask::on_slice_step(std::uint32_t number) {
     return;
   }
   --slices_busy_;
-  if (state_ == State::kDraining) {
-    finish_drain();
+  if (state_ == State::kDraining || state_ == State::kRestarting) {
+    on_slices_idle();
+    return;
+  }
+  if (absl::IsInvalidArgument(slice.write_status)) {
+    fail(slice.write_status);
     return;
   }
   if (!slice.write_status.ok()) {
-    fail(slice.write_status);
+    // Its connection is gone, and the news of that is under way: the request decides what next.
+    link_.reset(slice.write_status);
     return;
   }
   commit_slice(number);
@@ -236,18 +293,23 @@ void PutTask::on_slice_step(std::uint32_t number) {
 }
 
 void PutTask::commit_slice(std::uint32_t number) {
+  slices_[number].sent = true;
+  if (Status sent = link_.send(commit_request(number)); !sent.ok()) {
+    fail(sent);
+  }
+}
+
+wire::CommitRequest PutTask::commit_request(std::uint32_t number) const {
   wire::CommitRequest request;
-  request.parties = parties_;
+  request.parties = *parties_;
   request.put_id = id_;
   request.slice = number;
   for (const std::size_t index : slices_[number].grants) {
     request.pages.push_back(grants_[index].page);
     request.generations.push_back(grants_[index].generation);
   }
-  request.digests = std::move(slices_[number].digests);
-  if (Status sent = link_.send(request); !sent.ok()) {
-    fail(sent);
-  }
+  request.digests = slices_[number].digests;
+  return request;
 }
 
 // ---- committing → awaiting → settled -----------------------------------------------------------
@@ -256,7 +318,7 @@ void PutTask::on_response(const wire::CommitResponse& response) {
   if (state_ != State::kWriting && state_ != State::kCommitting) {
     return;
   }
-  if (response.slice >= slices_.size() || slices_[response.slice].steps_left > 0) {
+  if (response.slice >= slices_.size() || !slices_[response.slice].sent) {
     fail(absl::DataLossError(
         fmt::format("the receiver acknowledged slice {}, which was not sent", response.slice)));
     return;
@@ -266,15 +328,16 @@ void PutTask::on_response(const wire::CommitResponse& response) {
                 fmt::format("commit refused: {}", response.message)));
     return;
   }
-  bool news = false;
-  for (const std::size_t index : slices_[response.slice].grants) {
-    news |= !std::exchange(grants_[index].committed, true);
+  Slice& slice = slices_[response.slice];
+  if (std::exchange(slice.acknowledged, true)) {
+    return;  // Said again.
   }
-  if (news) {
-    stats_.chunks_sent += static_cast<std::uint32_t>(slices_[response.slice].grants.size());
-    --slices_open_;
-    update_state();
+  for (const std::size_t index : slice.grants) {
+    grants_[index].committed = true;
   }
+  stats_.chunks_sent += static_cast<std::uint32_t>(slice.grants.size());
+  --slices_open_;
+  update_state();
 }
 
 void PutTask::update_state() {
@@ -289,6 +352,7 @@ void PutTask::update_state() {
     state_ = State::kAwaiting;
   } else {
     state_ = State::kSettled;
+    resend_.stop();
     stats_.chunks_skipped = stats_.chunks_total - stats_.chunks_sent;
     owner_.on_put_settled(*this);
   }
@@ -308,10 +372,11 @@ void PutTask::fail(const Status& why) {
   }
   state_ = State::kDraining;
   failure_ = why;
+  resend_.stop();
   scheduler_.cancel(std::exchange(deadline_timer_, kNoTimer));
   owner_.on_put_failed(*this, why);
   if (slices_busy_ == 0) {
-    finish_drain();
+    on_slices_idle();
     return;
   }
   drain_timer_ = scheduler_.run_after(config_.drain_timeout, lifetime_.guard([this] {
@@ -323,10 +388,39 @@ void PutTask::fail(const Status& why) {
   }));
 }
 
-void PutTask::finish_drain() {
+void PutTask::restart(const Status& why) {
+  if (state_ >= State::kRestarting) {
+    return;
+  }
+  if (state_ == State::kConnecting) {
+    return;  // It waits for the link as it is; whoever ended the link tells it.
+  }
+  state_ = State::kRestarting;
+  link_down_ = why;
+  resend_.stop();
+  on_slices_idle();
+}
+
+void PutTask::on_slices_idle() {
   if (slices_busy_ > 0) {
     return;
   }
+  if (state_ == State::kDraining) {
+    finish_drain();
+    return;
+  }
+  // What the former incarnation granted is gone with it.
+  grants_.clear();
+  next_grant_ = 0;
+  slices_.clear();
+  slices_open_ = 0;
+  stats_.chunks_sent = 0;
+  stats_.bytes_written = 0;
+  ++stats_.restarts;
+  begin();
+}
+
+void PutTask::finish_drain() {
   wire::DrainNotif drained;
   drained.put_id = id_;
   for (const Grant& grant : grants_) {
@@ -336,8 +430,8 @@ void PutTask::finish_drain() {
     }
   }
   if (!drained.pages.empty()) {
-    drained.parties = parties_;  // Another incarnation of the receiver refuses them.
-    link_.send_drain(drained);
+    drained.parties = *parties_;  // Another incarnation of the receiver refuses them.
+    link_.send_drain(std::move(drained));
   }
   end(failure_);
 }

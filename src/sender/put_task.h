@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "src/sender/config.h"
 #include "src/sender/peer_link.h"
 #include "src/sender/put_state.h"
+#include "src/sender/resend_timer.h"
 #include "src/wire/messages.h"
 
 namespace baton::sender {
@@ -39,7 +41,8 @@ struct PutSpec {
 };
 
 /// queued → connecting → allocating → writing → committing → awaiting others → settled → done;
-/// from every state before settled: → draining → failed. docs/protocol.md, "Puts at the sender",
+/// from every state before the end: → draining → failed, or → restarting → connecting, for the
+/// receiver's next incarnation. docs/protocol.md, "Puts at the sender",
 /// says why for each transition. All methods on the loop.
 class PutTask {
  public:
@@ -50,6 +53,8 @@ class PutTask {
     kCommitting,  ///< all written, not all acknowledged
     kAwaiting,    ///< left-out chunks are still in flight from other puts
     kSettled,     ///< every chunk is committed; the request decides when it is done
+    kRestarting,  ///< the receiver is gone: waits until nothing touches the local pages, to begin
+                  ///< anew
     kDraining,    ///< failed: waits until nothing touches the local pages
     kEnded,
   };
@@ -58,6 +63,8 @@ class PutTask {
   class Owner {
    public:
     virtual ~Owner() = default;
+    /// The incarnation of the receiver that the link leads to now is asked for pages.
+    virtual void on_put_allocating(PutTask& put) = 0;
     /// Every chunk is committed. The owner calls complete() when the request agrees.
     virtual void on_put_settled(PutTask& put) = 0;
     /// The put begins to fail. Called once, before it drains.
@@ -79,6 +86,8 @@ class PutTask {
   void complete();
   /// Any state before the end → draining → failed. Idempotent.
   void fail(const Status& why);
+  /// The link went down, for the reason given: begins anew with the receiver's next incarnation.
+  void restart(const Status& why);
 
   std::uint64_t id() const { return id_; }
   State state() const { return state_; }
@@ -100,14 +109,24 @@ class PutTask {
     std::vector<std::uint64_t> digests;
     std::size_t steps_left = 0;  // its write, and one digest a chunk
     Status write_status;
+    bool sent = false;  // its CommitRequest
+    bool acknowledged = false;
   };
 
+  void begin();
   void on_ready(const Status& status);
-  Status take_response(const wire::AllocResponse& response);
+  wire::AllocRequest alloc_request() const;
+  Status check_response(const wire::AllocResponse& response) const;
+  Status take_news(std::uint32_t index, wire::KeyState state, std::uint32_t page,
+                   std::uint64_t generation);
+  void on_news(const Status& taken);
+  void repeat();
   void pump();
   void start_slice(std::vector<std::size_t> grants);
   void on_slice_step(std::uint32_t number);
+  void on_slices_idle();
   void commit_slice(std::uint32_t number);
+  wire::CommitRequest commit_request(std::uint32_t number) const;
   void update_state();
   void finish_drain();
   void end(const Status& status);
@@ -127,7 +146,10 @@ class PutTask {
 
   State state_ = State::kConnecting;
   Status failure_;
-  wire::Parties parties_;  // as of the AllocRequest: grants are worth nothing to another epoch
+  Status link_down_;  // why it restarted
+  /// As of the AllocRequest: grants are worth nothing to another epoch.
+  std::optional<wire::Parties> parties_;
+  ResendTimer resend_;
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;
   std::vector<Grant> grants_;
@@ -135,8 +157,13 @@ class PutTask {
   std::deque<Slice> slices_;     // all of them, by number
   std::size_t slices_busy_ = 0;  // writing or being digested
   std::size_t slices_open_ = 0;  // not acknowledged yet
-  std::vector<bool> awaits_;     // by key: left out, in flight elsewhere
-  std::size_t awaited_ = 0;      // how many of these
+  /// What the receiver has said of each key.
+  struct News {
+    bool awaited = true;               // nothing final
+    std::optional<std::size_t> grant;  // index into grants_
+  };
+  std::vector<News> news_;
+  std::size_t awaited_ = 0;  // how many keys are
   PutStats stats_;
   Lifetime lifetime_;
 };

@@ -66,11 +66,13 @@ PeerLink& Sender::link_to(const Address& address) {
   if (link == nullptr) {
     link = std::make_unique<PeerLink>(
         env_.scheduler, env_.network, env_.transports, config_, address, connections_,
-        [this](const PeerLink& from, const Epoch& receiver) {
-          return check_sole_link(from, receiver);
-        },
-        [this](PeerLink& from, const wire::Message& message) { on_message(from, message); },
-        [this](PeerLink& from, const Status& why) { on_link_down(from, why); });
+        PeerLink::Callbacks{
+            [this](const PeerLink& from, const Epoch& receiver) {
+              return check_sole_link(from, receiver);
+            },
+            [this](const PeerLink& from) { return list_requests(from); },
+            [this](PeerLink& from, const wire::Message& message) { on_message(from, message); },
+            [this](PeerLink& from, const Status& why) { on_link_down(from, why); }});
   }
   return *link;
 }
@@ -100,6 +102,9 @@ void Sender::submit(const Address& receiver, PutSpec spec,
   env_.scheduler.cancel(std::exchange(request.timer, kNoTimer));
   if (spec.is_last) {
     request.phase = Request::Phase::kSealed;
+  }
+  if (spec.total_chunks == 0) {
+    spec.total_chunks = request.total_chunks;  // A restarted receiver doesn't know of the opening.
   }
   const std::uint64_t id = next_put_id_++;
   auto put = std::make_unique<PutTask>(env_.scheduler, digests_, config_, faults_,
@@ -139,6 +144,10 @@ StatusOr<Sender::Request*> Sender::find_or_begin(const Address& receiver, const 
   return &request;
 }
 
+void Sender::on_put_allocating(PutTask& put) {
+  requests_.at(key_of(put.spec())).opened_at = put.link().welcome().epoch;
+}
+
 void Sender::on_put_settled(PutTask& put) {
   const RequestKey key = key_of(put.spec());
   if (!put.spec().is_last) {
@@ -155,6 +164,7 @@ void Sender::on_put_ended(PutTask& put) {
   const RequestKey key = key_of(put.spec());
   if (const auto request = requests_.find(key); request != requests_.end()) {
     std::erase(request->second.puts, &put);
+    request->second.has_completed = true;
   }
   // It is still on the stack.
   env_.scheduler.post(lifetime_.guard([this, id = put.id(), key] {
@@ -200,8 +210,12 @@ void Sender::notify(const RequestKey& key, Request& request) {
   request.phase = Request::Phase::kNotifying;
   // Its last put is what is left: the others completed when they settled.
   const TimePoint deadline = request.puts.front()->deadline();
+  wire::ProxyNotif word{key.req_id, {}};
+  if (config_.proxy_kind == ProxyKind::kBaton) {
+    word.baton = wire::ProxyNotif::Baton{config_.epoch, key.attempt, config_.layout.worker_id};
+  }
   request.notice = notifier_->notify(
-      key.req_id, request.proxy_incarnation, deadline,
+      word, request.proxy_incarnation, deadline,
       lifetime_.guard([this, key](const Status& status) { on_notified(key, status); }));
 }
 
@@ -254,6 +268,7 @@ void Sender::fail_request(const RequestKey& key, const Status& why) {
   env_.scheduler.cancel(std::exchange(request.timer, kNoTimer));
   notifier_->forget(request.notice);
   tell_cancel(key, request, why);
+  tell_proxy(key, request, why);
   for (PutTask* put : std::vector<PutTask*>(request.puts)) {
     put->fail(why);
   }
@@ -271,6 +286,14 @@ void Sender::tell_cancel(const RequestKey& key, const Request& request, const St
   cancel.req_id = key.req_id;
   cancel.baton = {request.link->parties(), key.attempt, wire::status_text(why)};
   request.link->send_or_reset(cancel);
+}
+
+void Sender::tell_proxy(const RequestKey& key, const Request& request, const Status& why) {
+  if (config_.proxy_kind == ProxyKind::kBaton) {
+    notifier_->tell_failure({key.req_id, config_.epoch, key.attempt, config_.layout.worker_id,
+                             static_cast<std::uint32_t>(why.code()), wire::status_text(why)},
+                            request.proxy_incarnation, env_.scheduler.now() + config_.put_timeout);
+  }
 }
 
 bool Sender::cancel(const std::string& req_id, const Status& why) {
@@ -324,8 +347,37 @@ void Sender::on_link_down(PeerLink& link, const Status& why) {
     }
   }
   for (const RequestKey& key : affected) {
-    fail_request(key, why);
+    const auto found = requests_.find(key);
+    if (found != requests_.end() && !restart(key, found->second, why)) {
+      fail_request(key, why);
+    }
   }
+}
+
+bool Sender::restart(const RequestKey& key, Request& request, const Status& why) {
+  if (closing_ || !request.failure.ok() || request.has_completed) {
+    return false;
+  }
+  request.opened_at.reset();
+  if (request.phase < Request::Phase::kOpen) {
+    if (request.phase == Request::Phase::kStaging) {
+      env_.staging->forget(request.staging_waiter);
+    }
+    request.phase = Request::Phase::kConnecting;
+    request.resend.reset();
+    connect_for(key);
+    return true;
+  }
+  if (request.phase == Request::Phase::kNotifying) {
+    notifier_->forget(request.notice);
+    request.phase = Request::Phase::kSealed;
+  }
+  log::info("[{}] is put again to the receiver's next incarnation: {}", key.req_id,
+            std::string(why.message()));
+  for (PutTask* put : std::vector<PutTask*>(request.puts)) {
+    put->restart(why);
+  }
+  return true;
 }
 
 void Sender::on_receiver_gone(const Epoch& peer, const Status& why) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -97,6 +98,9 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
     Phase phase = Phase::kOpen;
     PeerLink* link = nullptr;
     std::uint64_t proxy_incarnation = 0;
+    std::optional<Epoch> opened_at;  ///< the incarnation that was asked for its pages
+    std::uint32_t total_chunks = 0;  ///< as opened; 0: not opened
+    bool has_completed = false;      ///< a put has ended, and its objects went back
     Status failure;
     bool abandoned = false;      ///< its handle is gone: released once nothing is under way
     std::vector<PutTask*> puts;  ///< not ended
@@ -104,7 +108,8 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
     Opened opened;
     TimePoint open_deadline{};
     StagingPool::WaiterId staging_waiter = 0;
-    TimerId timer = kNoTimer;  ///< of opening, or of idleness
+    std::unique_ptr<ResendTimer> resend;  ///< while it is admitted
+    TimerId timer = kNoTimer;             ///< of opening, or of idleness
     Notifier::NoticeId notice = 0;
   };
   using Requests = std::map<RequestKey, Request>;
@@ -117,7 +122,9 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   void on_message(PeerLink& link, const wire::Message& message);
   void on_link_down(PeerLink& link, const Status& why);
 
+  void connect_for(const RequestKey& key);
   void ask_admission(const RequestKey& key);
+  Status send_open(const RequestKey& key, const Request& request);
   void on_open_response(PeerLink& link, const wire::OpenResponse& response);
   void reserve_staging(const RequestKey& key);
   void fail_open(const RequestKey& key, const Status& why);
@@ -125,7 +132,14 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   StatusOr<Request*> find_or_begin(const Address& receiver, const PutSpec& spec);
   void restart_idle_timer(const RequestKey& key, Request& request);
   void fail_request(const RequestKey& key, const Status& why);
+  /// The receiver is gone: begins anew with its next incarnation. False if something of the
+  /// request has ended, and can't be put again.
+  bool restart(const RequestKey& key, Request& request, const Status& why);
+  std::vector<wire::AttemptName> list_requests(const PeerLink& link) const;
+  void on_heartbeat_ack(const PeerLink& link, const wire::HeartbeatAck& ack);
+  void on_end_notif(const PeerLink& link, const wire::EndNotif& notif);
   void tell_cancel(const RequestKey& key, const Request& request, const Status& why);
+  void tell_proxy(const RequestKey& key, const Request& request, const Status& why);
   void advance(const RequestKey& key);
   void tell_if_idle();
   void notify(const RequestKey& key, Request& request);
@@ -137,6 +151,7 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   void dispatch(PeerLink& link, std::uint64_t put_id, const Response& response);
 
   // PutTask::Owner
+  void on_put_allocating(PutTask& put) override;
   void on_put_settled(PutTask& put) override;
   void on_put_failed(PutTask& put, const Status& why) override;
   void on_put_ended(PutTask& put) override;

@@ -1,4 +1,7 @@
 // What receivers say: Sender's half that hands messages to puts and requests.
+#include <fmt/format.h>
+
+#include <utility>
 #include <variant>
 
 #include "src/base/log.h"
@@ -21,7 +24,7 @@ void Sender::on_message(PeerLink& link, const wire::Message& message) {
       return;  // The answer to a CancelNotif.
     }
     const auto put = puts_.find(alloc->baton->put_id);
-    if (put == puts_.end() || put->second->state() != PutTask::State::kAllocating) {
+    if (put == puts_.end() || put->second->state() == PutTask::State::kEnded) {
       drain_late(link, *alloc);
     } else {
       dispatch(link, alloc->baton->put_id, *alloc);
@@ -30,18 +33,55 @@ void Sender::on_message(PeerLink& link, const wire::Message& message) {
     dispatch(link, commit->put_id, *commit);
   } else if (const auto* update = std::get_if<wire::ChunkUpdate>(&message)) {
     const auto put = puts_.find(update->put_id);
-    if (put == puts_.end() || put->second->state() >= PutTask::State::kSettled) {
+    if (put == puts_.end() || put->second->state() == PutTask::State::kEnded) {
       drain_late(link, *update);
     } else if (&put->second->link() == &link) {
       put->second->on_update(*update);
     }
   } else if (const auto* open = std::get_if<wire::OpenResponse>(&message)) {
     on_open_response(link, *open);
-  } else if (std::holds_alternative<wire::DrainAck>(message)) {
-    link.on_drain_ack();
+  } else if (const auto* ack = std::get_if<wire::DrainAck>(&message)) {
+    link.on_drain_ack(*ack);
+  } else if (const auto* alive = std::get_if<wire::HeartbeatAck>(&message)) {
+    on_heartbeat_ack(link, *alive);
+  } else if (const auto* ended = std::get_if<wire::EndNotif>(&message)) {
+    on_end_notif(link, *ended);
   } else {
     log::limited_warning("receiver {} sent a {}, which has no business here",
                          link.address().alloc_endpoint, wire::type_name(message));
+  }
+}
+
+std::vector<wire::AttemptName> Sender::list_requests(const PeerLink& link) const {
+  std::vector<wire::AttemptName> living;
+  for (const auto& [key, request] : requests_) {
+    if (request.link == &link && request.opened_at == link.welcome().epoch &&
+        request.failure.ok()) {
+      living.push_back({key.req_id, key.attempt});
+    }
+  }
+  return living;
+}
+
+void Sender::on_heartbeat_ack(const PeerLink& link, const wire::HeartbeatAck& ack) {
+  for (const wire::AttemptName& unknown : ack.unknown) {
+    const RequestKey key{unknown.req_id, unknown.attempt};
+    if (const auto found = requests_.find(key);
+        found != requests_.end() && found->second.link == &link) {
+      fail_request(key, absl::AbortedError(fmt::format(
+                            "receiver {} says that request {} (attempt {:x}) does not live there",
+                            link.address().init_endpoint, key.req_id, key.attempt)));
+    }
+  }
+}
+
+void Sender::on_end_notif(const PeerLink& link, const wire::EndNotif& notif) {
+  const RequestKey key{notif.req_id, notif.attempt};
+  if (const auto found = requests_.find(key);
+      found != requests_.end() && found->second.link == &link) {
+    fail_request(
+        key, Status(static_cast<StatusCode>(notif.code),
+                    fmt::format("the receiver ended request {}: {}", notif.req_id, notif.message)));
   }
 }
 
@@ -59,7 +99,7 @@ void Sender::drain_late(PeerLink& link, const wire::AllocResponse& response) {
     }
   }
   if (!drained.pages.empty()) {
-    link.send_drain(drained);
+    link.send_drain(std::move(drained));
   }
 }
 
@@ -74,7 +114,7 @@ void Sender::drain_late(PeerLink& link, const wire::ChunkUpdate& update) {
     }
   }
   if (!drained.pages.empty()) {
-    link.send_drain(drained);
+    link.send_drain(std::move(drained));
   }
 }
 

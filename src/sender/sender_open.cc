@@ -56,6 +56,10 @@ void Sender::open(OpenSpec spec, Opened opened) {
                            key.req_id,
                            staging ? "staging pages of its sender" : "pages of the receiver")));
       }));
+  connect_for(key);
+}
+
+void Sender::connect_for(const RequestKey& key) {
   // In a turn of its own: `opened` is never called inline.
   env_.scheduler.post(lifetime_.guard([this, key] {
     const auto found = requests_.find(key);
@@ -78,6 +82,20 @@ void Sender::ask_admission(const RequestKey& key) {
   }
   Request& request = found->second;
   request.phase = Request::Phase::kAdmitting;
+  request.opened_at = request.link->welcome().epoch;
+  request.total_chunks = chunks_of(request.spec);
+  if (Status sent = send_open(key, request); !sent.ok()) {
+    fail_open(key, sent);
+  } else if (request.link->may_repeat()) {
+    request.resend = std::make_unique<ResendTimer>(env_.scheduler);
+    request.resend->start([this, key] {
+      // If it can't be sent now, the next time may be better.
+      static_cast<void>(send_open(key, requests_.at(key)));
+    });
+  }
+}
+
+Status Sender::send_open(const RequestKey& key, const Request& request) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(request.open_deadline -
                                                                           env_.scheduler.now());
   wire::OpenRequest message;
@@ -88,9 +106,7 @@ void Sender::ask_admission(const RequestKey& key) {
   message.total_chunks = request.spec.total_chunks;
   message.timeout_ms = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(left.count(), 1, std::numeric_limits<std::uint32_t>::max()));
-  if (Status sent = request.link->send(message); !sent.ok()) {
-    fail_open(key, sent);
-  }
+  return request.link->send(message);
 }
 
 void Sender::on_open_response(PeerLink& link, const wire::OpenResponse& response) {
@@ -116,6 +132,7 @@ void Sender::on_open_response(PeerLink& link, const wire::OpenResponse& response
 void Sender::reserve_staging(const RequestKey& key) {
   Request& request = requests_.at(key);
   request.phase = Request::Phase::kStaging;
+  request.resend.reset();
   auto waiter = env_.staging->reserve(
       chunks_of(request.spec),
       lifetime_.guard([this, key](std::shared_ptr<StagingReservation> reservation) {
@@ -154,6 +171,7 @@ void Sender::fail_open(const RequestKey& key, const Status& why) {
         wire::ReleaseNotif{request.link->parties(), key.req_id, key.attempt});
   }
   log::warning("[{}] not opened: {}", key.req_id, std::string(why.message()));
+  tell_proxy(key, request, why);
   env_.scheduler.post([opened = std::move(request.opened), why]() mutable { opened(why); });
   tell_if_idle();
 }

@@ -32,6 +32,11 @@ Status check_code(std::uint32_t code) {
              : invalid(fmt::format("field 'code' is {}; status codes go up to {}", code, kLast));
 }
 
+/// Of a message that tells why something ended.
+Status check_failure(std::uint32_t code) {
+  return code == 0 ? invalid("field 'code' is 0, which is no failure") : check_code(code);
+}
+
 Status check_length(const char* name, std::size_t length, const char* other, std::size_t expected) {
   return length == expected ? absl::OkStatus()
                             : invalid(fmt::format("field '{}' has {} elements, but '{}' has {}",
@@ -165,8 +170,7 @@ Status check(const Welcome& message) {
 }
 
 Status check(const Refusal& message) {
-  return all_of([&] { return check_min("code", message.code, 1); },
-                [&] { return check_code(message.code); });
+  return check_failure(message.code);
 }
 
 Status check(const OpenRequest& message) {
@@ -223,6 +227,34 @@ Status check(const DrainNotif& message) {
 
 Status check(const DrainAck& message) {
   return check_code(message.code);
+}
+
+Status check(const HeartbeatAck& message) {
+  return check_code(message.code);
+}
+
+Status check(const EndNotif& message) {
+  return check_failure(message.code);
+}
+
+Status check(const FailNotif& message) {
+  return check_failure(message.code);
+}
+
+Status check(const GroupJoin& message) {
+  return all_of([&] { return check_min("worker_id", message.worker_id, 1); },
+                [&] {
+                  return check_min("world_size", message.world_size,
+                                   std::uint64_t{message.worker_id} + 1);
+                });
+}
+
+Status check(const GroupJoinAck& message) {
+  return check_code(message.code);
+}
+
+Status check(const GroupNotif& message) {
+  return message.word == GroupWord::kEnded ? check_failure(message.code) : check_code(message.code);
 }
 
 }  // namespace baton::wire

@@ -20,6 +20,12 @@ Status check(const CommitResponse& message);
 Status check(const ChunkUpdate& message);
 Status check(const DrainNotif& message);
 Status check(const DrainAck& message);
+Status check(const HeartbeatAck& message);
+Status check(const EndNotif& message);
+Status check(const FailNotif& message);
+Status check(const GroupJoin& message);
+Status check(const GroupJoinAck& message);
+Status check(const GroupNotif& message);
 
 /// Messages of which each field may be anything that its type can be.
 inline Status check(const ProxyNotif& /*message*/) {
@@ -44,6 +50,9 @@ inline Status check(const NixlMemRegResponse& /*message*/) {
   return absl::OkStatus();
 }
 inline Status check(const ReleaseNotif& /*message*/) {
+  return absl::OkStatus();
+}
+inline Status check(const Heartbeat& /*message*/) {
   return absl::OkStatus();
 }
 

@@ -52,6 +52,13 @@ class FieldReader {
          [&](Reader& reader) { return get_offers(reader, limits_, out); });
   }
 
+  void attempts(std::string_view req_ids, std::string_view numbers, std::vector<AttemptName>& out) {
+    read(req_ids, Presence::kRequired,
+         [&](Reader& reader) { return get_req_ids(reader, limits_, out); });
+    read(numbers, Presence::kRequired,
+         [&](Reader& reader) { return get_attempts(reader, limits_, out); });
+  }
+
   template <typename Struct>
   void all_or_none(std::optional<Struct>& out) {
     const Group group = read_group(out);

@@ -48,6 +48,14 @@ class FieldWriter {
     put_offers(body_, value);
   }
 
+  void attempts(std::string_view req_ids, std::string_view numbers,
+                const std::vector<AttemptName>& value) {
+    begin(req_ids);
+    put_req_ids(body_, value);
+    begin(numbers);
+    put_attempts(body_, value);
+  }
+
   template <typename Struct>
   void all_or_none(const std::optional<Struct>& value) {
     if (value.has_value()) {

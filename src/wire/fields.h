@@ -9,6 +9,7 @@
 //   optional_blob(name, optional)   such a one that may be missing
 //   shape(name, list)               a list bounded as a shape
 //   transports(names, offers, list) two lists of equal length
+//   attempts(req_ids, numbers, list) two lists of equal length, few
 //   all_or_none(optional struct)    its fields are all there, or none
 //   any_or_none(optional struct)    there if any of its fields is
 //   in_order(flag, first, second)   reading sets `flag`: whether `first` stands before `second`
@@ -78,8 +79,16 @@ void fields(V& visit, Is<AllocResponse> auto& m) {
 }
 
 template <typename V>
+void fields(V& visit, Is<ProxyNotif::Baton> auto& m) {
+  visit.field("sender_epoch", m.sender_epoch);
+  visit.field("attempt", m.attempt);
+  visit.field("worker_id", m.worker_id);
+}
+
+template <typename V>
 void fields(V& visit, Is<ProxyNotif> auto& m) {
   visit.field("req_id", m.req_id);
+  visit.all_or_none(m.baton);
 }
 
 template <typename V>
@@ -165,6 +174,7 @@ void fields(V& visit, Is<Welcome> auto& m) {
   visit.field("digests", m.digests);
   visit.field("transport", m.transport);
   visit.blob("ticket", m.ticket);
+  visit.defaulted("lease_ms", m.lease_ms);
 }
 
 template <typename V>
@@ -224,6 +234,7 @@ void fields(V& visit, Is<DrainNotif> auto& m) {
   visit.field("put_id", m.put_id);
   visit.field("pages", m.pages);
   visit.field("generations", m.generations);
+  visit.defaulted("sequence", m.sequence);
 }
 
 template <typename V>
@@ -231,6 +242,7 @@ void fields(V& visit, Is<DrainAck> auto& m) {
   visit.field("put_id", m.put_id);
   visit.field("code", m.code);
   visit.field("message", m.message);
+  visit.defaulted("sequence", m.sequence);
 }
 
 template <typename V>
@@ -238,6 +250,64 @@ void fields(V& visit, Is<ReleaseNotif> auto& m) {
   fields(visit, m.parties);
   visit.field("req_id", m.req_id);
   visit.field("attempt", m.attempt);
+}
+
+template <typename V>
+void fields(V& visit, Is<Heartbeat> auto& m) {
+  fields(visit, m.parties);
+  visit.field("sequence", m.sequence);
+  visit.attempts("req_ids", "attempts", m.requests);
+}
+
+template <typename V>
+void fields(V& visit, Is<HeartbeatAck> auto& m) {
+  visit.field("sequence", m.sequence);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
+  visit.attempts("req_ids", "attempts", m.unknown);
+}
+
+template <typename V>
+void fields(V& visit, Is<EndNotif> auto& m) {
+  visit.field("req_id", m.req_id);
+  visit.field("attempt", m.attempt);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
+}
+
+template <typename V>
+void fields(V& visit, Is<FailNotif> auto& m) {
+  visit.field("req_id", m.req_id);
+  visit.field("sender_epoch", m.sender_epoch);
+  visit.field("attempt", m.attempt);
+  visit.field("worker_id", m.worker_id);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
+}
+
+template <typename V>
+void fields(V& visit, Is<GroupJoin> auto& m) {
+  visit.field("epoch", m.epoch);
+  visit.field("world_size", m.world_size);
+  visit.field("worker_id", m.worker_id);
+}
+
+template <typename V>
+void fields(V& visit, Is<GroupJoinAck> auto& m) {
+  visit.field("epoch", m.epoch);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
+}
+
+template <typename V>
+void fields(V& visit, Is<GroupNotif> auto& m) {
+  fields(visit, m.parties);
+  visit.field("req_id", m.req_id);
+  visit.field("attempt", m.attempt);
+  visit.field("word", m.word);
+  visit.field("round", m.round);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
 }
 
 }  // namespace baton::wire

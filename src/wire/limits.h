@@ -24,6 +24,8 @@ struct Limits {
   std::size_t max_fields = 64;
   /// Nesting of unknown fields that are skipped.
   std::size_t max_depth = 16;
+  /// Requests that one heartbeat may name.
+  std::size_t max_named_requests = 256;
   /// Transports that one hello may offer.
   std::size_t max_transports = 8;
 };

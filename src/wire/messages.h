@@ -81,7 +81,15 @@ struct AllocResponse {
 
 struct ProxyNotif {
   static constexpr const char* kType = "ProxyNotif";
+  /// Sent to a Baton proxy only: which rank of which attempt speaks, so that a copy isn't counted.
+  struct Baton {
+    Epoch sender_epoch;
+    std::uint64_t attempt = 0;
+    std::uint32_t worker_id = 0;
+    bool operator==(const Baton&) const = default;
+  };
   std::string req_id;
+  std::optional<Baton> baton;
   bool operator==(const ProxyNotif&) const = default;
 };
 
@@ -189,6 +197,8 @@ struct Welcome {
   bool digests = true;  ///< commits must carry digests
   std::string transport;
   std::string ticket;  ///< bin, ≤ max_blob_bytes
+  /// Since version 2: how long the receiver trusts a sender's silence; 0: it grants no leases.
+  std::uint32_t lease_ms = 0;
   bool operator==(const Welcome&) const = default;
 };
 
@@ -263,6 +273,7 @@ struct DrainNotif {
   std::uint64_t put_id = 0;
   std::vector<std::uint32_t> pages;
   std::vector<std::uint64_t> generations;
+  std::uint64_t sequence = 0;  ///< since version 2: tells drains of one put apart; echoed
   bool operator==(const DrainNotif&) const = default;
 };
 
@@ -271,6 +282,7 @@ struct DrainAck {
   std::uint64_t put_id = 0;
   std::uint32_t code = 0;
   std::string message;
+  std::uint64_t sequence = 0;
   bool operator==(const DrainAck&) const = default;
 };
 
@@ -284,10 +296,105 @@ struct ReleaseNotif {
   bool operator==(const ReleaseNotif&) const = default;
 };
 
+// ---- Baton's own, since version 2 ---------------------------------------------------------------
+
+/// An attempt of a request, where the sender is known from elsewhere.
+struct AttemptName {
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  auto operator<=>(const AttemptName&) const = default;
+};
+
+/// Sender → receiver, at a fixed pace while connected: these requests live. At most
+/// Limits::max_named_requests; a sender with more sends several.
+struct Heartbeat {
+  static constexpr const char* kType = "BatonHeartbeat";
+  Parties parties;
+  std::uint64_t sequence = 0;  ///< echoed
+  /// On the wire two lists of equal length: req_ids (str), attempts (int).
+  std::vector<AttemptName> requests;
+  bool operator==(const Heartbeat&) const = default;
+};
+
+struct HeartbeatAck {
+  static constexpr const char* kType = "BatonHeartbeatAck";
+  std::uint64_t sequence = 0;
+  std::uint32_t code = 0;
+  std::string message;
+  std::vector<AttemptName> unknown;  ///< of those named, the ones that don't live at the receiver
+  bool operator==(const HeartbeatAck&) const = default;
+};
+
+/// Receiver → sender: this attempt has ended here; its pages wait for a drain.
+struct EndNotif {
+  static constexpr const char* kType = "BatonEndNotif";
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  std::uint32_t code = 0;  ///< absl::StatusCode, never 0
+  std::string message;
+  bool operator==(const EndNotif&) const = default;
+};
+
+/// Sender → Baton proxy: this attempt has failed at one of its ranks and will not be decoded.
+struct FailNotif {
+  static constexpr const char* kType = "BatonFailNotif";
+  std::string req_id;
+  Epoch sender_epoch;
+  std::uint64_t attempt = 0;
+  std::uint32_t worker_id = 0;
+  std::uint32_t code = 0;  ///< absl::StatusCode, never 0
+  std::string message;
+  bool operator==(const FailNotif&) const = default;
+};
+
+// Among the receivers of one TP group: the followers (ranks above 0) are clients of the leader's
+// alloc port. In `parties` the sender is who sends.
+
+/// Follower → leader, at a fixed pace: here I am.
+struct GroupJoin {
+  static constexpr const char* kType = "BatonGroupJoin";
+  Epoch epoch;
+  std::uint32_t world_size = 0;
+  std::uint32_t worker_id = 0;  ///< 1 … world_size - 1
+  bool operator==(const GroupJoin&) const = default;
+};
+
+struct GroupJoinAck {
+  static constexpr const char* kType = "BatonGroupJoinAck";
+  Epoch epoch;
+  std::uint32_t code = 0;
+  std::string message;
+  bool operator==(const GroupJoinAck&) const = default;
+};
+
+/// What is said of one attempt, between two members.
+enum class GroupWord : std::uint8_t {
+  kFits = 0,      ///< follower: it is open here, and would fit now
+  kReserve = 1,   ///< leader: reserve for it now, or refuse
+  kReserved = 2,  ///< follower: done
+  kRefused = 3,   ///< follower: no room now; kFits follows when there is
+  kWithdraw = 4,  ///< leader: give the reservation back, another rank refused
+  kAdmitted = 5,  ///< leader: all ranks have reserved
+  kEnded = 6,     ///< either: the attempt has ended, with code and message
+};
+
+struct GroupNotif {
+  static constexpr const char* kType = "BatonGroupNotif";
+  Parties parties;
+  std::string req_id;
+  std::uint64_t attempt = 0;
+  GroupWord word = GroupWord::kFits;
+  std::uint64_t round = 0;  ///< the leader's count of its tries; echoed by kReserved and kRefused
+  std::uint32_t code = 0;   ///< with kEnded never 0, otherwise 0
+  std::string message;
+  bool operator==(const GroupNotif&) const = default;
+};
+
 using Message =
     std::variant<AllocRequest, AllocResponse, ProxyNotif, CancelNotif, CacheQueryRequest,
                  CacheQueryResponse, NixlInitRequest, NixlInitResponse, NixlMemRegRequest,
                  NixlMemRegResponse, Hello, Welcome, Refusal, OpenRequest, OpenResponse,
-                 CommitRequest, CommitResponse, ChunkUpdate, DrainNotif, DrainAck, ReleaseNotif>;
+                 CommitRequest, CommitResponse, ChunkUpdate, DrainNotif, DrainAck, ReleaseNotif,
+                 Heartbeat, HeartbeatAck, EndNotif, FailNotif, GroupJoin, GroupJoinAck, GroupNotif>;
 
 }  // namespace baton::wire

@@ -153,6 +153,17 @@ Status get(Reader& reader, const Limits& /*limits*/, KeyState& out) {
   return status;
 }
 
+void put(Writer& writer, GroupWord value) {
+  writer.integer(std::uint64_t{static_cast<std::uint8_t>(value)});
+}
+
+Status get(Reader& reader, const Limits& /*limits*/, GroupWord& out) {
+  std::uint8_t number = 0;
+  Status status = read_number(reader, static_cast<std::uint8_t>(GroupWord::kEnded), number);
+  out = static_cast<GroupWord>(number);
+  return status;
+}
+
 void put(Writer& writer, MemoryFormat value) {
   writer.integer(std::uint64_t{static_cast<std::uint8_t>(value)});
 }
@@ -309,6 +320,44 @@ Status get_offers(Reader& reader, const Limits& limits, std::vector<TransportOff
   }
   for (std::size_t i = 0; status.ok() && i < out.size(); ++i) {
     status = get_blob(reader, limits, out[i].offer);
+  }
+  return status;
+}
+
+void put_req_ids(Writer& writer, const std::vector<AttemptName>& attempts) {
+  writer.array(attempts.size());
+  for (const AttemptName& attempt : attempts) {
+    put(writer, attempt.req_id);
+  }
+}
+
+Status get_req_ids(Reader& reader, const Limits& limits, std::vector<AttemptName>& out) {
+  Item list;
+  Status status = read_bounded(reader, Kind::kArray, limits.max_named_requests, list);
+  if (status.ok()) {
+    out.resize(list.number);
+  }
+  for (std::size_t i = 0; status.ok() && i < out.size(); ++i) {
+    status = get(reader, limits, out[i].req_id);
+  }
+  return status;
+}
+
+void put_attempts(Writer& writer, const std::vector<AttemptName>& attempts) {
+  writer.array(attempts.size());
+  for (const AttemptName& attempt : attempts) {
+    put(writer, attempt.attempt);
+  }
+}
+
+Status get_attempts(Reader& reader, const Limits& limits, std::vector<AttemptName>& out) {
+  Item list;
+  Status status = read_bounded(reader, Kind::kArray, limits.max_named_requests, list);
+  if (status.ok() && list.number != out.size()) {
+    status = invalid(fmt::format("has {} elements for {} requests", list.number, out.size()));
+  }
+  for (std::size_t i = 0; status.ok() && i < out.size(); ++i) {
+    status = get(reader, limits, out[i].attempt);
   }
   return status;
 }

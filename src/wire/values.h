@@ -22,12 +22,13 @@
 namespace baton::wire {
 
 /// A bool is msgpack's; whole numbers are as short as they can be; DType is LMCache's str;
-/// MemoryFormat and KeyState are their numbers; an Epoch is a bin of 16 bytes.
+/// MemoryFormat, KeyState and GroupWord are their numbers; an Epoch is a bin of 16 bytes.
 void put(Writer& writer, bool value);
 void put(Writer& writer, std::uint32_t value);
 void put(Writer& writer, std::uint64_t value);
 void put(Writer& writer, std::int64_t value);
 void put(Writer& writer, KeyState value);
+void put(Writer& writer, GroupWord value);
 void put(Writer& writer, MemoryFormat value);
 void put(Writer& writer, DType value);
 void put(Writer& writer, const Epoch& value);
@@ -39,6 +40,7 @@ Status get(Reader& reader, const Limits& limits, std::uint32_t& out);
 Status get(Reader& reader, const Limits& limits, std::uint64_t& out);
 Status get(Reader& reader, const Limits& limits, std::int64_t& out);
 Status get(Reader& reader, const Limits& limits, KeyState& out);
+Status get(Reader& reader, const Limits& limits, GroupWord& out);
 Status get(Reader& reader, const Limits& limits, MemoryFormat& out);
 Status get(Reader& reader, const Limits& limits, DType& out);
 Status get(Reader& reader, const Limits& limits, Epoch& out);
@@ -74,5 +76,11 @@ void put_names(Writer& writer, const std::vector<TransportOffer>& offers);
 void put_offers(Writer& writer, const std::vector<TransportOffer>& offers);
 Status get_names(Reader& reader, const Limits& limits, std::vector<TransportOffer>& out);
 Status get_offers(Reader& reader, const Limits& limits, std::vector<TransportOffer>& out);
+
+/// Named attempts are two lists: req_ids (str) and numbers. As above.
+void put_req_ids(Writer& writer, const std::vector<AttemptName>& attempts);
+void put_attempts(Writer& writer, const std::vector<AttemptName>& attempts);
+Status get_req_ids(Reader& reader, const Limits& limits, std::vector<AttemptName>& out);
+Status get_attempts(Reader& reader, const Limits& limits, std::vector<AttemptName>& out);
 
 }  // namespace baton::wire

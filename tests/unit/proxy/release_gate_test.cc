@@ -33,7 +33,7 @@ class ReleaseGateTest : public ::testing::Test {
     scheduler_.run_ready();
   }
 
-  void notify(const std::string& req_id) { push(wire::encode(wire::ProxyNotif{req_id})); }
+  void notify(const std::string& req_id) { push(wire::encode(wire::ProxyNotif{req_id, {}})); }
   void push(const std::string& bytes) {
     ASSERT_TRUE(push_->send(bytes).ok());
     scheduler_.run_ready();
@@ -189,7 +189,7 @@ TEST_F(ReleaseGateTest, ACallbackMayOpenTheSameIdAnewOrEndTheGate) {
 
 TEST_F(ReleaseGateTest, HostileBytesAreCountedAndDoNoHarm) {
   ASSERT_TRUE(expect("r", 1).ok());
-  const std::string word = wire::encode(wire::ProxyNotif{"r"});
+  const std::string word = wire::encode(wire::ProxyNotif{"r", {}});
   std::uint64_t sent = 0;
   for (std::size_t cut = 0; cut < word.size(); ++cut) {
     push(word.substr(0, cut));
@@ -198,7 +198,7 @@ TEST_F(ReleaseGateTest, HostileBytesAreCountedAndDoNoHarm) {
   push(word + "x");
   push(std::string(1 << 20, '\xdf'));            // maps all the way down
   push(std::string("\xdf\xff\xff\xff\xff", 5));  // a map of 2^32 - 1 fields
-  push(wire::encode(wire::ProxyNotif{std::string(2000, 'r')}));
+  push(wire::encode(wire::ProxyNotif{std::string(2000, 'r'), {}}));
   sent += 4;
   EXPECT_EQ(gate_->counters().undecodable, sent);
 
@@ -213,11 +213,11 @@ TEST_F(ReleaseGateTest, HostileBytesAreCountedAndDoNoHarm) {
 TEST_F(ReleaseGateTest, RandomBytesReleaseNobody) {
   ASSERT_TRUE(expect("r", 1).ok());
   std::mt19937 random(20261122);  // NOLINT(cert-msc51-cpp): reproducible on purpose
-  const std::string word = wire::encode(wire::ProxyNotif{"q"});
+  const std::string word = wire::encode(wire::ProxyNotif{"q", {}});
   for (int i = 0; i < 2000; ++i) {
     std::string bytes = word;
     bytes[random() % bytes.size()] = static_cast<char>(random());
-    if (bytes != wire::encode(wire::ProxyNotif{"r"})) {
+    if (bytes != wire::encode(wire::ProxyNotif{"r", {}})) {
       push(bytes);
     }
   }
@@ -242,7 +242,9 @@ TEST(ReleaseGateOverZmq, ReleasesAndNamesATakenPort) {
                              [&](Status status) { ended.set_value(std::move(status)); })
                     .ok());
     push = network->connect_push(endpoint).value();
-    push->set_writable([&] { EXPECT_TRUE(push->send(wire::encode(wire::ProxyNotif{"r"})).ok()); });
+    push->set_writable([&] {
+      EXPECT_TRUE(push->send(wire::encode(wire::ProxyNotif{"r", {}})).ok());
+    });
   });
   EXPECT_TRUE(ended.get_future().get().ok());
   loop->run_sync([&] {

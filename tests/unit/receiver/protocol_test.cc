@@ -3,11 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <deque>
-
-#include "src/base/digest.h"
 #include "tests/support/handoff.h"
+#include "tests/support/raw_sender.h"
 
 namespace baton {
 namespace {
@@ -15,117 +12,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using namespace ::baton::testing;  // NOLINT: the fixture's vocabulary
-
-/// Speaks the protocol one message at a time, and writes what it is granted.
-class RawSender {
- public:
-  RawSender(World& world, const ReceiverNode& receiver)
-      : world_(world), receiver_(receiver.epoch()), epoch_(Epoch::random()) {
-    buffer_ = *RegisteredBuffer::create(128, 8);
-    transport_ = std::make_unique<transport::LoopbackTransport>(world.hub, epoch_);
-    EXPECT_TRUE(transport_->attach(*buffer_).ok());
-    const auto collect = [this](std::string_view payload) {
-      answers_.push_back(*wire::decode(payload, {}));
-    };
-    const std::string identity = "baton-" + epoch_.hex();
-    init_ =
-        *world.network.connect_client(receiver.address().init_endpoint, identity + "-i", collect);
-    alloc_ =
-        *world.network.connect_client(receiver.address().alloc_endpoint, identity + "-a", collect);
-  }
-  ~RawSender() {
-    transport_->close();
-    world_.scheduler.run_ready();
-    transport_->join();
-  }
-
-  wire::Hello hello() const {
-    wire::Hello hello{1, 1, epoch_, tiny_layout(), {{"loopback", ""}}};
-    return hello;
-  }
-  /// The receiver's Welcome or Refusal.
-  wire::Message shake_hands(const wire::Hello& hello) {
-    wire::NixlInitRequest request;
-    request.baton = wire::encode(hello);
-    EXPECT_TRUE(init_->send(wire::encode(request)).ok());
-    const auto response = std::get<wire::NixlInitResponse>(next());
-    return *wire::decode(*response.baton, {});
-  }
-  void connect() {
-    const auto welcome = std::get<wire::Welcome>(shake_hands(hello()));
-    bool connected = false;
-    transport_->connect(receiver_, welcome.ticket, world_.scheduler.now() + std::chrono::seconds(5),
-                        [&](const Status& status) { connected = status.ok(); });
-    world_.scheduler.run_for(std::chrono::milliseconds(5));
-    ASSERT_TRUE(connected);
-  }
-
-  wire::Parties parties() const { return {epoch_, receiver_}; }
-  void send(const wire::Message& message) {
-    EXPECT_TRUE(alloc_->send(wire::encode(message)).ok());
-    world_.scheduler.run_for(std::chrono::milliseconds(5));
-  }
-  void queue(const wire::Message& message) {
-    EXPECT_TRUE(alloc_->send(wire::encode(message)).ok());
-  }
-  void send_raw(std::string_view bytes) {
-    EXPECT_TRUE(alloc_->send(bytes).ok());
-    world_.scheduler.run_for(std::chrono::milliseconds(5));
-  }
-  wire::Message next() {
-    EXPECT_TRUE(world_.scheduler.run_until([&] { return !answers_.empty(); }));
-    wire::Message message = std::move(answers_.front());
-    answers_.pop_front();
-    return message;
-  }
-  bool quiet() const { return answers_.empty(); }
-
-  wire::AllocRequest alloc(std::uint64_t put_id, const std::string& req_id, std::uint64_t first,
-                           std::uint64_t count, bool last = true) const {
-    wire::AllocRequest request;
-    request.keys = tiny_keys(first, count);
-    request.fmt = MemoryFormat::kKv2ltd;
-    request.shape = {2, 1, 4, 8};
-    request.dtype = DType::kHalf;
-    request.last_chunk_toks = 4;
-    request.async = {req_id, last, static_cast<std::uint32_t>(count)};
-    request.baton = {parties(), 0, put_id};
-    return request;
-  }
-  wire::AllocResponse allocate(std::uint64_t put_id, const std::string& req_id, std::uint64_t first,
-                               std::uint64_t count) {
-    send(alloc(put_id, req_id, first, count));
-    return std::get<wire::AllocResponse>(next());
-  }
-  /// Writes `seed`'s bytes into a granted page.
-  Status write(std::uint32_t page, std::uint64_t generation, std::uint64_t seed) {
-    const auto bytes = chunk_bytes(seed, 128);
-    std::memcpy(buffer_->page(0).data(), bytes.data(), bytes.size());
-    Status result = absl::UnknownError(std::string("not done"));
-    transport_->write_batch(receiver_, {{buffer_->page(0).first(128), page, generation, 0}},
-                            [&](const Status& status) { result = status; });
-    world_.scheduler.run_for(std::chrono::milliseconds(5));
-    return result;
-  }
-  wire::CommitRequest commit(std::uint64_t put_id, std::uint32_t page, std::uint64_t generation,
-                             std::uint64_t seed) const {
-    return {parties(), put_id, 0, {page}, {generation}, {digest_of(chunk_bytes(seed, 128))}};
-  }
-  std::uint32_t commit_code(const wire::CommitRequest& request) {
-    send(request);
-    return std::get<wire::CommitResponse>(next()).code;
-  }
-
- private:
-  World& world_;
-  const Epoch receiver_;
-  const Epoch epoch_;
-  std::unique_ptr<RegisteredBuffer> buffer_;
-  std::unique_ptr<transport::LoopbackTransport> transport_;
-  std::unique_ptr<control::Client> init_;
-  std::unique_ptr<control::Client> alloc_;
-  std::deque<wire::Message> answers_;
-};
 
 class ProtocolTest : public ::testing::Test {
  protected:
@@ -179,11 +65,16 @@ TEST_F(ProtocolTest, ALateDrainOrCommitNeverTouchesAPageThatWasGrantedAgain) {
   EXPECT_EQ(receiver_->audit(), "");
 }
 
-TEST_F(ProtocolTest, AWriteAfterTheGrantEndedIsRefusedByTheGuard) {
+TEST_F(ProtocolTest, AWriteIsTakenUntilItsPageLeavesQuarantine) {
   const auto granted = raw_.allocate(1, "req", 0, 1);
   const auto page = static_cast<std::uint32_t>(granted.remote_indexes[0]);
+  const std::uint64_t generation = granted.baton->generations[0];
   raw_.send(wire::CancelNotif{"req", {}, wire::CancelNotif::Baton{raw_.parties(), 0, "test"}});
-  EXPECT_FALSE(raw_.write(page, granted.baton->generations[0], 7).ok());
+  EXPECT_TRUE(raw_.write(page, generation, 7).ok())
+      << "a cancelled request's last bytes must not cost the sender its connection";
+  EXPECT_EQ(receiver_.pages().quarantined, 1U);
+  raw_.send(wire::DrainNotif{raw_.parties(), 1, {page}, {generation}, 0});
+  EXPECT_FALSE(raw_.write(page, generation, 7).ok());
 }
 
 TEST_F(ProtocolTest, AnotherIncarnationOfTheReceiverIsNotSpokenTo) {
@@ -321,7 +212,7 @@ TEST_F(ProtocolTest, RubbishAndStockMessagesAreCountedAndHarmNobody) {
   auto stock = raw_.alloc(1, "req", 0, 1);
   stock.baton.reset();
   raw_.send(stock);
-  raw_.send(wire::ProxyNotif{"req"});
+  raw_.send(wire::ProxyNotif{"req", {}});
   EXPECT_TRUE(raw_.quiet());
   EXPECT_EQ(receiver_->stats().rejected_messages, 5U);
   EXPECT_EQ(raw_.allocate(2, "req", 0, 1).baton->code, 0U) << "it goes on serving";
@@ -335,7 +226,7 @@ TEST_F(ProtocolTest, TheHandshakeNamesWhatDiffers) {
   auto hello = raw_.hello();
   hello.epoch = Epoch::random();
   hello.version_min = hello.version_max = 7;
-  EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("7 to 7"), HasSubstr("1 to 1")));
+  EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("7 to 7"), HasSubstr("1 to 2")));
   hello = raw_.hello();
   hello.layout.hash_scheme = "other-hash";
   EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("other-hash"), HasSubstr("test-hash-v1")));

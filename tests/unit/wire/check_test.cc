@@ -211,5 +211,37 @@ TEST(Check, DrainNotif) {
       "field 'generations' has 2 elements");
 }
 
+TEST(Check, WhatTellsOfAFailureHasACode) {
+  expect_refused(
+      EndNotif{"req", 1, 1, "why"}, [](EndNotif& m) { m.code = 0; }, "which is no failure");
+  expect_refused(
+      FailNotif{"req", samples::epoch(1), 1, 0, 1, "why"}, [](FailNotif& m) { m.code = 99; },
+      "field 'code' is 99");
+  expect_refused(
+      GroupNotif{samples::parties(), "req", 1, GroupWord::kEnded, 0, 1, "why"},
+      [](GroupNotif& m) { m.code = 0; }, "which is no failure");
+  expect_refused(
+      HeartbeatAck{1, 0, "", {}}, [](HeartbeatAck& m) { m.code = 99; }, "field 'code' is 99");
+}
+
+TEST(Check, OnlyFollowersJoin) {
+  const GroupJoin good{samples::epoch(1), 2, 1};
+  expect_refused(
+      good, [](GroupJoin& m) { m.worker_id = 0; }, "field 'worker_id' is 0");
+  expect_refused(
+      good, [](GroupJoin& m) { m.worker_id = 2; }, "field 'world_size' is 2");
+}
+
+TEST(Check, HeartbeatListsAreEquallyLong) {
+  std::string bytes = encode(Heartbeat{samples::parties(), 1, {{"a", 1}}});
+  // The last list is [1]: make it [1, 1].
+  ASSERT_EQ(bytes.substr(bytes.size() - 2), "\x91\x01");
+  bytes.replace(bytes.size() - 2, 2, "\x92\x01\x01");
+  const StatusOr<Message> refused = decode(bytes, Limits{});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("field 'attempts' has 2 elements for 1 requests"));
+}
+
 }  // namespace
 }  // namespace baton::wire

@@ -51,7 +51,7 @@ TEST(Codec, TheTypeStandsFirst) {
 
 TEST(Codec, BatonsWireIsAsSpecified) {
   Writer expected;
-  expected.map(6);
+  expected.map(7);
   expected.str("type");
   expected.str("BatonDrainNotif");
   expected.str("sender_epoch");
@@ -66,7 +66,9 @@ TEST(Codec, BatonsWireIsAsSpecified) {
   expected.str("generations");
   expected.array(1);
   expected.integer(std::uint64_t{1} << 40U);
-  EXPECT_EQ(encode(DrainNotif{samples::parties(), 5, {7}, {1ULL << 40U}}), expected.bytes());
+  expected.str("sequence");
+  expected.integer(std::uint64_t{3});
+  EXPECT_EQ(encode(DrainNotif{samples::parties(), 5, {7}, {1ULL << 40U}, 3}), expected.bytes());
 }
 
 TEST(Codec, LmcachesAsyncFieldsDefaultOneByOne) {
@@ -133,12 +135,12 @@ TEST(Codec, UnknownFieldsOfEveryKindAreSkipped) {
                                "\xE0",
                                {"\xD3\x80\0\0\0\0\0\0\0", 9}};
   for (const std::string& kind : kinds) {
-    std::string bytes = encode(ProxyNotif{"42"});
+    std::string bytes = encode(ProxyNotif{"42", {}});
     ++bytes[0];
     Writer name;
     name.str("future");
     bytes += std::string(name.bytes()) + kind;
-    EXPECT_EQ(decoded<ProxyNotif>(bytes), ProxyNotif{"42"});
+    EXPECT_EQ(decoded<ProxyNotif>(bytes), (ProxyNotif{"42", {}}));
     EXPECT_FALSE(decode(bytes.substr(0, bytes.size() - 1), Limits{}).ok());
   }
 }

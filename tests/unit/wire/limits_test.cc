@@ -32,7 +32,7 @@ void expect_limit(const Message& message, std::size_t Limits::*member, std::size
 }
 
 TEST(Limits, MessageBytes) {
-  const Message message = ProxyNotif{"42"};
+  const Message message = ProxyNotif{"42", {}};
   expect_limit(message, &Limits::max_message_bytes, encode(message).size(),
                "a message has 27 bytes");
 }
@@ -73,7 +73,7 @@ TEST(Limits, KeyBytesEvenWhereTheConfigurationAllowsMore) {
 }
 
 TEST(Limits, StringBytes) {
-  expect_limit(ProxyNotif{std::string(300, 'r')}, &Limits::max_string_bytes, 300,
+  expect_limit(ProxyNotif{std::string(300, 'r'), {}}, &Limits::max_string_bytes, 300,
                "ProxyNotif: field 'req_id' has 300 bytes");
   expect_limit(Refusal{9, "no!"}, &Limits::max_string_bytes, 3, "field 'message' has 3 bytes");
 }
@@ -96,8 +96,13 @@ TEST(Limits, Transports) {
   expect_limit(samples::hello(), &Limits::max_transports, 2, "field 'transports' has 2 elements");
 }
 
+TEST(Limits, NamedRequests) {
+  expect_limit(Heartbeat{samples::parties(), 1, {{"a", 1}, {"b", 2}}}, &Limits::max_named_requests,
+               2, "field 'req_ids' has 2 elements");
+}
+
 TEST(Limits, DepthOfUnknownFields) {
-  std::string bytes = encode(ProxyNotif{"42"});
+  std::string bytes = encode(ProxyNotif{"42", {}});
   ++bytes[0];
   bytes += "\xA1x";
   bytes += std::string(16, '\x91') + '\x01';

@@ -74,7 +74,7 @@ Message message_of(const Json& vector) {
     return alloc_response(vector.at("name"), m);
   }
   if (type == "ProxyNotif") {
-    return ProxyNotif{m.at("req_id")};
+    return ProxyNotif{m.at("req_id"), {}};
   }
   if (type == "CancelNotif") {
     return CancelNotif{m.at("req_id"), m.at("keys"), {}};

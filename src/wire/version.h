@@ -1,0 +1,33 @@
+// The versions of Baton's own protocol.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+namespace baton::wire {
+
+/// A range of versions that a process speaks; docs/protocol.md says what each added. The lower end
+/// is also the floor: a fleet that is past a version refuses it.
+struct VersionRange {
+  std::uint32_t min = 1;
+  std::uint32_t max = 2;
+
+  bool contains(std::uint32_t version) const { return min <= version && version <= max; }
+  /// The highest version that both speak.
+  std::optional<std::uint32_t> highest_common(const VersionRange& other) const {
+    const std::uint32_t highest = std::min(max, other.max);
+    return highest >= std::max(min, other.min) ? std::optional(highest) : std::nullopt;
+  }
+};
+
+/// All that this code speaks.
+inline constexpr VersionRange kVersions{1, 2};
+
+/// Since version 2: heartbeats and leases, EndNotif, and that AllocRequest, OpenRequest and
+/// CommitRequest may come again.
+constexpr bool has_leases(std::uint32_t version) {
+  return version >= 2;
+}
+
+}  // namespace baton::wire
