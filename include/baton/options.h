@@ -14,6 +14,9 @@ namespace baton {
 
 enum class Role : std::uint8_t { kSender, kReceiver };
 enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp };
+/// What listens at pd_proxy_host. LMCache's proxy knows ProxyNotif alone; Baton's also hears of
+/// failures.
+enum class ProxyKind : std::uint8_t { kStock, kBaton };
 enum class Integrity : std::uint8_t {
   kOff,       ///< no digests; for measuring only
   kFull,      ///< verified before the commit is acknowledged
@@ -37,6 +40,7 @@ struct Options {
   /// Sender: where ProxyNotif goes; an empty host sends none.
   std::string pd_proxy_host;
   std::uint16_t pd_proxy_port = 0;
+  ProxyKind pd_proxy_kind = ProxyKind::kStock;
   bool pd_skip_proxy_notification = false;
 
   std::uint32_t chunk_size = 256;  ///< tokens
@@ -60,6 +64,9 @@ struct Options {
   std::chrono::milliseconds pd_put_timeout_ms{30'000};
   /// Sender: an open request without a put under way, whose last put never came, is cancelled.
   std::chrono::milliseconds pd_request_idle_timeout_ms{120'000};
+  /// How long silence is trusted: of a peer, about a request, about a page that should be given
+  /// back. Heartbeats come four times in it.
+  std::chrono::milliseconds pd_lease_ms{10'000};
   /// How long a failed put may wait for its own writes before the connection is cut.
   std::chrono::milliseconds pd_drain_timeout_ms{2'000};
   /// Default deadline of claim and get_blocking.
@@ -73,7 +80,13 @@ struct Options {
   std::size_t pd_max_message_bytes = 8U << 20U;
   std::uint32_t pd_max_keys = 65'536;          ///< keys in one message
   std::uint32_t pd_max_open_requests = 4'096;  ///< live and waiting, per receiver
+  std::uint32_t pd_max_peer_requests = 1'024;  ///< live and waiting, of one sender
+  std::uint32_t pd_max_peer_chunks = 0;        ///< of one sender's requests; 0: no limit of its own
   std::uint32_t pd_max_puts = 4'096;           ///< under way, per sender
+
+  // Versions of the protocol: a fleet is upgraded one process at a time.
+  std::uint32_t pd_protocol_min = 1;
+  std::uint32_t pd_protocol_max = 2;
 
   /// kInvalidArgument naming key, value and allowed range.
   Status validate() const;

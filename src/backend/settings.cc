@@ -162,6 +162,10 @@ receiver::Config receiver_config(const CacheLayout& layout, const Options& optio
   config.max_open_requests = options.pd_max_open_requests;
   config.max_admission_wait = options.pd_admission_timeout_ms;
   config.claim_ttl = options.pd_claim_ttl_ms;
+  config.lease = options.pd_lease_ms;
+  config.max_peer_requests = options.pd_max_peer_requests;
+  config.max_peer_chunks = options.pd_max_peer_chunks;
+  config.versions = {options.pd_protocol_min, options.pd_protocol_max};
   return config;
 }
 
@@ -178,7 +182,10 @@ sender::Config sender_config(const CacheLayout& layout, const Options& options,
   config.handshake_timeout = options.pd_handshake_timeout_ms;
   config.admission_timeout = options.pd_admission_timeout_ms;
   config.put_timeout = options.pd_put_timeout_ms;
+  config.proxy_kind = options.pd_proxy_kind;
+  config.versions = {options.pd_protocol_min, options.pd_protocol_max};
   config.drain_timeout = options.pd_drain_timeout_ms;
+  config.lease = options.pd_lease_ms;
   config.request_idle_timeout = options.pd_request_idle_timeout_ms;
   return config;
 }

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "src/base/protocol_version.h"
+
 namespace baton::config {
 namespace {
 
@@ -9,6 +11,8 @@ constexpr Range kNone{};
 constexpr Range kPort{0, UINT16_MAX};
 constexpr Range kTimeMs{1, 24ULL * 60 * 60 * 1000};
 constexpr Range kCount{1, 1U << 20U};
+constexpr Range kLeaseMs{100, 60ULL * 60 * 1000};
+constexpr Range kVersion{kProtocolVersions.min, kProtocolVersions.max};
 constexpr Range kBufferBytes{1, 1ULL << 46U};
 constexpr Range kMessageBytes{1U << 10U, 1U << 30U};
 
@@ -64,6 +68,9 @@ constexpr std::array kTable{
     // Baton's own.
     OptionRow{"pd_peer_data_port", Origin::kBaton, &Options::pd_peer_data_port, kPort,
               "receiver: the tcp transport's port, one per rank; none or 0 asks for any"},
+    OptionRow{
+        "pd_proxy_kind", Origin::kBaton, &Options::pd_proxy_kind, kNone,
+        "sender: what listens there; baton hears of failures too, stock knows ProxyNotif alone"},
     OptionRow{"pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
               "how bytes travel; auto: the best that both sides have"},
     OptionRow{"pd_integrity", Origin::kBaton, &Options::pd_integrity, kNone,
@@ -81,6 +88,10 @@ constexpr std::array kTable{
               "how long a put may take, waiting for admission excluded", kFinite},
     OptionRow{"pd_request_idle_timeout_ms", Origin::kBaton, &Options::pd_request_idle_timeout_ms,
               kTimeMs, "sender: an open request without a put for this long is cancelled", kFinite},
+    OptionRow{"pd_lease_ms", Origin::kBaton, &Options::pd_lease_ms, kLeaseMs,
+              "how long a peer's silence is trusted; heartbeats come four times in it; at least "
+              "pd_drain_timeout_ms",
+              kFinite},
     OptionRow{"pd_drain_timeout_ms", Origin::kBaton, &Options::pd_drain_timeout_ms, kTimeMs,
               "how long a failed put may wait for its own writes before the connection is cut",
               kFinite},
@@ -97,8 +108,17 @@ constexpr std::array kTable{
     OptionRow{"pd_max_keys", Origin::kBaton, &Options::pd_max_keys, kCount, "keys in one message"},
     OptionRow{"pd_max_open_requests", Origin::kBaton, &Options::pd_max_open_requests, kCount,
               "receiver: requests that are live or waiting"},
+    OptionRow{"pd_max_peer_requests", Origin::kBaton, &Options::pd_max_peer_requests, kCount,
+              "receiver: requests of one sender that are live or waiting"},
+    OptionRow{"pd_max_peer_chunks", Origin::kBaton, &Options::pd_max_peer_chunks,
+              Range{0, UINT32_MAX},
+              "receiver: chunks, each a hold and a page, of one sender's requests; 0: no limit"},
     OptionRow{"pd_max_puts", Origin::kBaton, &Options::pd_max_puts, kCount,
               "sender: puts under way"},
+    OptionRow{"pd_protocol_min", Origin::kBaton, &Options::pd_protocol_min, kVersion,
+              "oldest version of Baton's protocol that is spoken"},
+    OptionRow{"pd_protocol_max", Origin::kBaton, &Options::pd_protocol_max, kVersion,
+              "newest version of Baton's protocol that is spoken"},
 };
 
 }  // namespace

@@ -36,8 +36,8 @@ using Target =
     std::variant<bool Options::*, std::uint16_t Options::*, std::uint32_t Options::*,
                  std::size_t Options::*, std::string Options::*,
                  std::vector<std::uint16_t> Options::*, std::chrono::milliseconds Options::*,
-                 Role Options::*, TransportChoice Options::*, Integrity Options::*, Seconds,
-                 OnlyValue, Unused>;
+                 Role Options::*, TransportChoice Options::*, Integrity Options::*,
+                 ProxyKind Options::*, Seconds, OnlyValue, Unused>;
 
 enum class Origin : std::uint8_t { kLmcache, kBaton };
 
@@ -74,6 +74,8 @@ inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoi
                                                           {"tcp", TransportChoice::kTcp}};
 inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
+inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},
+                                                    {"baton", ProxyKind::kBaton}};
 
 constexpr std::span<const Choice<Role>> choices(Role Options::* /*member*/) {
   return kRoles;
@@ -83,6 +85,9 @@ constexpr std::span<const Choice<TransportChoice>> choices(TransportChoice Optio
 }
 constexpr std::span<const Choice<Integrity>> choices(Integrity Options::* /*member*/) {
   return kIntegrities;
+}
+constexpr std::span<const Choice<ProxyKind>> choices(ProxyKind Options::* /*member*/) {
+  return kProxyKinds;
 }
 
 /// Members that are enumerations.

@@ -79,6 +79,9 @@ Status check_sender(const Options& options) {
                     "needed",
                     options.pd_proxy_host));
   }
+  if (options.pd_proxy_host.empty() && options.pd_proxy_kind == ProxyKind::kBaton) {
+    return invalid("pd_proxy_kind is baton, but pd_proxy_host is missing; name the proxy");
+  }
   if (options.pd_proxy_host.empty() && options.pd_proxy_port != 0) {
     return invalid(
         fmt::format("pd_proxy_port is {}, but pd_proxy_host is missing", options.pd_proxy_port));
@@ -100,6 +103,20 @@ Status check_time_limits(const Options& options) {
                     "needed",
                     options.pd_claim_timeout_ms.count(), options.pd_put_timeout_ms.count()));
   }
+  if (options.pd_lease_ms < options.pd_drain_timeout_ms) {
+    return invalid(fmt::format(
+        "pd_lease_ms is {}; at least pd_drain_timeout_ms, {}, is needed, or a sender is "
+        "fenced while it may still drain",
+        options.pd_lease_ms.count(), options.pd_drain_timeout_ms.count()));
+  }
+  return absl::OkStatus();
+}
+
+Status check_versions(const Options& options) {
+  if (options.pd_protocol_min > options.pd_protocol_max) {
+    return invalid(fmt::format("pd_protocol_min is {}, more than pd_protocol_max, {}",
+                               options.pd_protocol_min, options.pd_protocol_max));
+  }
   return absl::OkStatus();
 }
 
@@ -112,6 +129,9 @@ Status Options::validate() const {
     }
   }
   if (Status status = check_time_limits(*this); !status.ok()) {
+    return status;
+  }
+  if (Status status = check_versions(*this); !status.ok()) {
     return status;
   }
   return pd_role == Role::kReceiver ? check_receiver(*this) : check_sender(*this);

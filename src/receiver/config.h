@@ -8,10 +8,10 @@
 #include <string>
 
 #include "baton/options.h"
+#include "src/base/protocol_version.h"
 #include "src/base/scheduler.h"
 #include "src/wire/limits.h"
 #include "src/wire/messages.h"
-#include "src/wire/version.h"
 
 namespace baton::receiver {
 
@@ -22,7 +22,7 @@ struct Config {
   wire::Limits limits;
   Integrity integrity = Integrity::kFull;
   bool poison_pages = false;
-  wire::VersionRange versions = wire::kVersions;
+  VersionRange versions = kProtocolVersions;
   std::uint32_t max_open_requests = 4'096;
   /// Of one sender: requests, waiting ones included, and their chunks; 0: the whole pool.
   std::uint32_t max_peer_requests = 1'024;

@@ -18,7 +18,7 @@ Status differs(std::string_view field, const T& sender, const T& receiver) {
 
 }  // namespace
 
-StatusOr<std::uint32_t> choose_version(const wire::Hello& hello, const wire::VersionRange& own) {
+StatusOr<std::uint32_t> choose_version(const wire::Hello& hello, const VersionRange& own) {
   const auto common = own.highest_common({hello.version_min, hello.version_max});
   if (!common.has_value()) {
     return absl::FailedPreconditionError(

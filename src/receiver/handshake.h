@@ -5,14 +5,14 @@
 #include <span>
 
 #include "baton/status.h"
+#include "src/base/protocol_version.h"
 #include "src/transport/transport.h"
 #include "src/wire/messages.h"
-#include "src/wire/version.h"
 
 namespace baton::receiver {
 
 /// The highest version that both sides speak; kFailedPrecondition naming both ranges.
-StatusOr<std::uint32_t> choose_version(const wire::Hello& hello, const wire::VersionRange& own);
+StatusOr<std::uint32_t> choose_version(const wire::Hello& hello, const VersionRange& own);
 
 /// kFailedPrecondition naming the first field that differs, with both sides' values. The chunk's
 /// worker must be the receiver's: equal parallelism only, for now.

@@ -77,7 +77,7 @@ StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
   welcome.digests = config_.integrity != Integrity::kOff;
   welcome.transport = std::string((*transport)->name());
   welcome.ticket = *std::move(ticket);
-  if (wire::has_leases(*version)) {
+  if (has_leases(*version)) {
     welcome.lease_ms = static_cast<std::uint32_t>(
         std::chrono::duration_cast<std::chrono::milliseconds>(config_.lease).count());
   }

@@ -49,7 +49,7 @@ void Receiver::sweep() {
   const TimePoint trusted = env_.scheduler.now() - config_.lease;
   const auto leased = [this](const Epoch& sender) {
     const auto peer = peers_.find(sender);
-    return peer != peers_.end() && !peer->second.fencing && wire::has_leases(peer->second.version);
+    return peer != peers_.end() && !peer->second.fencing && has_leases(peer->second.version);
   };
 
   std::vector<Epoch> silent;
@@ -92,7 +92,7 @@ void Receiver::end_and_tell(const RequestId& id, const Status& why) {
   if (request->state == Request::State::kWaiting) {
     on_open_decided(*request, why);
   } else if (request->state != Request::State::kComplete && peer != peers_.end() &&
-             !peer->second.fencing && wire::has_leases(peer->second.version)) {
+             !peer->second.fencing && has_leases(peer->second.version)) {
     // If this is lost, the next heartbeat's answer says the same.
     answer(request->route,
            wire::EndNotif{id.req_id, id.attempt, static_cast<std::uint32_t>(why.code()),

@@ -7,21 +7,19 @@
 #include <string>
 #include <string_view>
 
+#include "baton/options.h"
+#include "src/base/protocol_version.h"
 #include "src/base/scheduler.h"
 #include "src/wire/limits.h"
 #include "src/wire/messages.h"
-#include "src/wire/version.h"
 
 namespace baton::sender {
-
-/// What kind of proxy is told. A stock one, LMCache's, knows ProxyNotif alone.
-enum class ProxyKind : std::uint8_t { kStock, kBaton };
 
 struct Config {
   Epoch epoch;
   wire::LayoutInfo layout;
   wire::Limits limits;
-  wire::VersionRange versions = wire::kVersions;
+  VersionRange versions = kProtocolVersions;
   std::string proxy_endpoint;  ///< "tcp://host:port", or empty: nobody is told
   ProxyKind proxy_kind = ProxyKind::kStock;
   Duration handshake_timeout = std::chrono::seconds(5);

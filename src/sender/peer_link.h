@@ -81,7 +81,7 @@ class PeerLink {
   void send_drain(wire::DrainNotif drained);
   void on_drain_ack(const wire::DrainAck& ack);
   /// The receiver takes a request again that it may have had already.
-  bool may_repeat() const { return wire::has_leases(welcome_.version); }
+  bool may_repeat() const { return has_leases(welcome_.version); }
 
   /// The receiver is gone (or must be made so): to idle, data connection closed.
   void reset(const Status& why);

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "src/base/digest.h"
-#include "src/wire/version.h"
+#include "src/base/protocol_version.h"
 #include "tests/support/handoff.h"
 
 namespace baton::testing {
@@ -18,7 +18,7 @@ namespace baton::testing {
 /// Speaks the protocol one message at a time, and writes what it is granted.
 class RawSender {
  public:
-  RawSender(World& world, const ReceiverNode& receiver, wire::VersionRange versions = {1, 1})
+  RawSender(World& world, const ReceiverNode& receiver, VersionRange versions = {1, 1})
       : world_(world), receiver_(receiver.epoch()), epoch_(Epoch::random()), versions_(versions) {
     buffer_ = *RegisteredBuffer::create(128, 8);
     transport_ = std::make_unique<transport::LoopbackTransport>(world.hub, epoch_);
@@ -121,7 +121,7 @@ class RawSender {
   World& world_;
   const Epoch receiver_;
   const Epoch epoch_;
-  const wire::VersionRange versions_;
+  const VersionRange versions_;
   std::unique_ptr<RegisteredBuffer> buffer_;
   std::unique_ptr<transport::LoopbackTransport> transport_;
   std::unique_ptr<control::Client> init_;

@@ -121,6 +121,12 @@ pd_max_keys: 7
 pd_max_open_requests: 8
 pd_max_puts: 9
 pd_max_prefill_len: 10
+pd_lease_ms: 3600000
+pd_proxy_kind: baton
+pd_max_peer_requests: 11
+pd_max_peer_chunks: 12
+pd_protocol_min: 2
+pd_protocol_max: 2
 )");
   EXPECT_THAT(options.pd_peer_init_port, ElementsAre(8300));
   EXPECT_THAT(options.pd_peer_data_port, ElementsAre(8600));
@@ -141,6 +147,12 @@ pd_max_prefill_len: 10
   EXPECT_EQ(options.pd_max_open_requests, 8U);
   EXPECT_EQ(options.pd_max_puts, 9U);
   EXPECT_EQ(options.pd_max_prefill_len, 10U);
+  EXPECT_EQ(options.pd_lease_ms, std::chrono::hours(1));
+  EXPECT_EQ(options.pd_proxy_kind, ProxyKind::kBaton);
+  EXPECT_EQ(options.pd_max_peer_requests, 11U);
+  EXPECT_EQ(options.pd_max_peer_chunks, 12U);
+  EXPECT_EQ(options.pd_protocol_min, 2U);
+  EXPECT_EQ(options.pd_protocol_max, 2U);
 }
 
 TEST(ParseOptions, NullMeansTheDefault) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "baton/options.h"
+#include "src/base/protocol_version.h"
 
 namespace baton {
 namespace {
@@ -69,6 +70,25 @@ TEST(ValidateOptions, AClaimOutlastsAPut) {
   EXPECT_TRUE(equal.validate().ok());
 }
 
+TEST(ValidateOptions, ALeaseOutlastsADrain) {
+  expect_refused(
+      receiver(), [](Options& o) { o.pd_lease_ms = o.pd_drain_timeout_ms - milliseconds(1); },
+      "pd_lease_ms is 1999; at least pd_drain_timeout_ms, 2000");
+}
+
+TEST(ValidateOptions, ProtocolVersionsAreARange) {
+  expect_refused(
+      receiver(), [](Options& o) { o.pd_protocol_min = 0; }, "pd_protocol_min is 0");
+  expect_refused(
+      sender(), [](Options& o) { o.pd_protocol_max = kProtocolVersions.max + 1; },
+      "pd_protocol_max is 3");
+  const auto crossed = [](Options& o) {
+    o.pd_protocol_min = 2;
+    o.pd_protocol_max = 1;
+  };
+  expect_refused(sender(), crossed, "pd_protocol_min is 2, more than pd_protocol_max, 1");
+}
+
 TEST(ValidateOptions, AReceiverNeedsPortsPerRank) {
   using O = Options;
   expect_refused(
@@ -110,6 +130,8 @@ TEST(ValidateOptions, ASendersProxyIsAHostAndAPort) {
       sender(), [](O& o) { o.pd_proxy_host = "proxy"; }, "pd_proxy_port is 0 although");
   expect_refused(
       sender(), [](O& o) { o.pd_proxy_port = 7500; }, "pd_proxy_host is missing");
+  expect_refused(
+      sender(), [](O& o) { o.pd_proxy_kind = ProxyKind::kBaton; }, "pd_proxy_host is missing");
   Options both = sender();
   both.pd_proxy_host = "::1";
   both.pd_proxy_port = 7500;

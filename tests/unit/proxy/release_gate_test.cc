@@ -81,6 +81,49 @@ TEST_F(ReleaseGateTest, CountsEachRequestByItself) {
   EXPECT_TRUE(ends_["a"].empty());
 }
 
+TEST_F(ReleaseGateTest, ARankOfAnAttemptCountsOnce) {
+  const auto word = [&](std::uint64_t attempt, std::uint32_t rank) {
+    wire::ProxyNotif notif{"r", {}};
+    notif.baton = wire::ProxyNotif::Baton{Epoch::random(), attempt, rank};
+    push(wire::encode(notif));
+  };
+  ASSERT_TRUE(expect("r", 2).ok());
+  word(7, 0);
+  word(7, 0);  // The network said it twice.
+  EXPECT_TRUE(ends_["r"].empty());
+  EXPECT_EQ(gate_->counters().repeated, 1U);
+  word(8, 1);  // Another attempt's rank 1 does not complete attempt 7.
+  EXPECT_TRUE(ends_["r"].empty());
+  word(7, 2);  // There is no such rank.
+  EXPECT_TRUE(ends_["r"].empty());
+  word(7, 1);
+  EXPECT_EQ(end_of("r"), StatusCode::kOk);
+}
+
+TEST_F(ReleaseGateTest, AttemptsThatAreToldApartAreFew) {
+  ASSERT_TRUE(expect("r", 2).ok());
+  for (std::uint64_t attempt = 0; attempt < 100; ++attempt) {
+    wire::ProxyNotif notif{"r", {}};
+    notif.baton = wire::ProxyNotif::Baton{Epoch::random(), attempt, 0};
+    push(wire::encode(notif));
+  }
+  EXPECT_EQ(gate_->counters().counted, 8U);
+  EXPECT_EQ(gate_->counters().unmatched, 92U);
+}
+
+TEST_F(ReleaseGateTest, AFailureEndsTheWaitAndSaysWhy) {
+  ASSERT_TRUE(expect("r", 2).ok());
+  notify("r");
+  push(wire::encode(wire::FailNotif{"r", Epoch::random(), 7, 1, 4, "the put took too long"}));
+  EXPECT_EQ(end_of("r"), StatusCode::kAborted);
+  EXPECT_THAT(std::string(ends_["r"].front().message()),
+              HasSubstr("rank 1 failed: the put took too long"));
+  notify("r");
+  EXPECT_EQ(end_of("r"), StatusCode::kAborted) << "no word is counted after it";
+  push(wire::encode(wire::FailNotif{"unheard-of", Epoch::random(), 7, 1, 4, "x"}));
+  EXPECT_EQ(gate_->counters().failures, 1U);
+}
+
 TEST_F(ReleaseGateTest, NeverCallsBackInsideACall) {
   ASSERT_TRUE(expect("r").ok());
   gate_->forget("r");

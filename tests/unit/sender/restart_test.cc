@@ -264,8 +264,8 @@ INSTANTIATE_TEST_SUITE_P(Messages, LossyTest,
 // ---- versions ----------------------------------------------------------------------------------
 
 struct VersionCase {
-  wire::VersionRange sender;
-  wire::VersionRange receiver;
+  VersionRange sender;
+  VersionRange receiver;
   std::uint32_t common;  // 0: none
 };
 
@@ -297,7 +297,7 @@ TEST_P(VersionTest, TheHighestCommonOneIsSpokenOrBothAreNamed) {
   EXPECT_EQ(spoken, versions.common);
   if (versions.common == 0) {
     EXPECT_TRUE(absl::IsFailedPrecondition(put->status()));
-    const auto range = [](wire::VersionRange r) {
+    const auto range = [](VersionRange r) {
       return std::to_string(r.min) + " to " + std::to_string(r.max);
     };
     EXPECT_THAT(std::string(put->status().message()), HasSubstr(range(versions.sender)));

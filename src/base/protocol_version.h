@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace baton::wire {
+namespace baton {
 
 /// A range of versions that a process speaks; docs/protocol.md says what each added. The lower end
 /// is also the floor: a fleet that is past a version refuses it.
@@ -22,7 +22,7 @@ struct VersionRange {
 };
 
 /// All that this code speaks.
-inline constexpr VersionRange kVersions{1, 2};
+inline constexpr VersionRange kProtocolVersions{1, 2};
 
 /// Since version 2: heartbeats and leases, EndNotif, and that AllocRequest, OpenRequest and
 /// CommitRequest may come again.
@@ -30,4 +30,4 @@ constexpr bool has_leases(std::uint32_t version) {
   return version >= 2;
 }
 
-}  // namespace baton::wire
+}  // namespace baton
