@@ -37,6 +37,9 @@ struct Options {
   std::vector<std::uint16_t> pd_peer_alloc_port;
   /// Receiver: the tcp transport's port per rank; empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_data_port;
+  /// Receiver of a TP group (world_size above 1): rank 0's address; empty: pd_peer_host. Rank 0
+  /// admits for all; the others reach it at its pd_peer_alloc_port.
+  std::string pd_group_leader_host;
   /// Sender: where ProxyNotif goes; an empty host sends none.
   std::string pd_proxy_host;
   std::uint16_t pd_proxy_port = 0;

@@ -117,6 +117,13 @@ Status check_layout(const CacheLayout& layout, const Options& options) {
         "pd_peer_init_port and pd_peer_alloc_port have entries for {} ranks, this is rank {}",
         ports, layout.worker_id));
   }
+  if (options.pd_role == Role::kReceiver && layout.world_size > 1 &&
+      (ports != layout.world_size || options.pd_peer_alloc_port[0] == 0)) {
+    return invalid(fmt::format(
+        "a group of {} ranks needs as many ports in pd_peer_init_port and pd_peer_alloc_port, and "
+        "a fixed alloc port for rank 0, which the others ask; there are {}, rank 0's is {}",
+        layout.world_size, ports, ports == 0 ? 0 : options.pd_peer_alloc_port[0]));
+  }
   return absl::OkStatus();
 }
 
@@ -162,6 +169,11 @@ receiver::Config receiver_config(const CacheLayout& layout, const Options& optio
   config.max_open_requests = options.pd_max_open_requests;
   config.max_admission_wait = options.pd_admission_timeout_ms;
   config.claim_ttl = options.pd_claim_ttl_ms;
+  if (layout.world_size > 1) {
+    config.group_leader = endpoint(
+        options.pd_group_leader_host.empty() ? options.pd_peer_host : options.pd_group_leader_host,
+        options.pd_peer_alloc_port, 0);
+  }
   config.lease = options.pd_lease_ms;
   config.max_peer_requests = options.pd_max_peer_requests;
   config.max_peer_chunks = options.pd_max_peer_chunks;

@@ -71,6 +71,8 @@ constexpr std::array kTable{
     OptionRow{
         "pd_proxy_kind", Origin::kBaton, &Options::pd_proxy_kind, kNone,
         "sender: what listens there; baton hears of failures too, stock knows ProxyNotif alone"},
+    OptionRow{"pd_group_leader_host", Origin::kBaton, &Options::pd_group_leader_host, kNone,
+              "receiver of a TP group: rank 0's address; empty: pd_peer_host"},
     OptionRow{"pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
               "how bytes travel; auto: the best that both sides have"},
     OptionRow{"pd_integrity", Origin::kBaton, &Options::pd_integrity, kNone,

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 namespace baton::receiver {
 Status Admission::check_possible(const Request& request) const {
   const std::uint32_t total = pool_.counts().total;
@@ -31,7 +35,7 @@ bool Admission::fits(const Request& request) const {
 }
 
 void Admission::admit(Request& request) {
-  request.state = Request::State::kOpen;
+  request.state = request.grouped ? Request::State::kReserved : Request::State::kOpen;
   if (request.keys.empty()) {
     pool_.reserve(request.total_chunks);
     request.reserved = request.total_chunks;
@@ -49,6 +53,30 @@ void Admission::admit(Request& request) {
   pool_.reserve(request.reserved);
 }
 
+void Admission::withdraw(Request& request) {
+  pool_.unreserve(std::exchange(request.reserved, 0));
+  // Oldest first, as they were.
+  std::vector<Chunk*> held(request.held.begin(), request.held.end());
+  std::sort(held.begin(), held.end(), [this](const Chunk* a, const Chunk* b) {
+    return pool_.generation_of(a->page) < pool_.generation_of(b->page);
+  });
+  for (Chunk* chunk : held) {
+    pool_.unhold(*chunk);
+  }
+  request.held.clear();
+  request.state = Request::State::kWaiting;
+}
+
+void Admission::enqueue(Request& request) {
+  if (request.arrival == 0) {
+    request.arrival = ++last_arrival_;
+  }
+  const auto later = std::find_if(queue_.begin(), queue_.end(), [&](const Request* other) {
+    return other->arrival > request.arrival;
+  });
+  queue_.insert(later, &request);
+}
+
 bool Admission::try_admit(Request& request) {
   if (!queue_.empty() || !fits(request)) {
     return false;
@@ -60,7 +88,9 @@ bool Admission::try_admit(Request& request) {
 void Admission::pump(absl::FunctionRef<void(Request&)> admitted) {
   for (auto it = queue_.begin(); it != queue_.end();) {
     Request& request = **it;
-    if (fits(request)) {
+    if (request.ranks == Request::Ranks::kForming) {
+      ++it;
+    } else if (request.ranks == Request::Ranks::kReady && fits(request)) {
       for (auto before = queue_.begin(); before != it; ++before) {
         ++(*before)->overtaken;
       }

@@ -26,7 +26,8 @@ class Admission {
 
   /// Admits at once, or returns false: others wait already, or it doesn't fit now.
   bool try_admit(Request& request);
-  void enqueue(Request& request) { queue_.push_back(&request); }
+  /// At the end, or, if it has been here before, at its old place.
+  void enqueue(Request& request);
   void forget(Request& request) { queue_.remove(&request); }
 
   /// Admits whoever can be; `admitted` is called for each.
@@ -34,12 +35,16 @@ class Admission {
 
   std::size_t waiting() const { return queue_.size(); }
 
- private:
   bool fits(const Request& request) const;
+  /// Takes what it may need. It fits.
   void admit(Request& request);
+  /// The opposite, before anything was granted: it waits again.
+  void withdraw(Request& request);
 
+ private:
   ChunkPool& pool_;
-  std::list<Request*> queue_;
+  std::list<Request*> queue_;  // by arrival
+  std::uint64_t last_arrival_ = 0;
 };
 
 }  // namespace baton::receiver

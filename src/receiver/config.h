@@ -22,6 +22,9 @@ struct Config {
   wire::Limits limits;
   Integrity integrity = Integrity::kFull;
   bool poison_pages = false;
+  /// The alloc endpoint of rank 0, if the ranks of layout.world_size admit together; at rank 0
+  /// itself any text. Empty: every receiver admits for itself.
+  std::string group_leader;
   VersionRange versions = kProtocolVersions;
   std::uint32_t max_open_requests = 4'096;
   /// Of one sender: requests, waiting ones included, and their chunks; 0: the whole pool.

@@ -63,6 +63,7 @@ Status Receiver::bind() {
     return alloc.status();
   }
   alloc_ = *std::move(alloc);
+  make_group();
   for (transport::Transport* transport : env_.transports) {
     transport->set_guard(this);
     transport->set_observer(this);
@@ -72,6 +73,9 @@ Status Receiver::bind() {
 
 void Receiver::close() {
   claims_.close(absl::CancelledError(std::string("the receiver closes")));
+  table_.set_group(nullptr);
+  leader_.reset();
+  follower_.reset();
   init_.reset();
   alloc_.reset();
 }
@@ -170,6 +174,9 @@ void Receiver::handle(const control::Route& from, const wire::AllocRequest& mess
   }
   StatusOr<wire::AllocResponse> result =
       fine.ok() ? table_.allocate(message, from) : StatusOr<wire::AllocResponse>(fine);
+  if (fine.ok() && !result.ok()) {
+    table_.refuse({message.async->req_id, message.baton->attempt}, result.status());
+  }
   if (result.ok()) {
     if (!answer(from, *std::move(result))) {
       lose_silent(message.baton->parties.sender_epoch);

@@ -18,6 +18,8 @@
 #include "src/receiver/claims.h"
 #include "src/receiver/committer.h"
 #include "src/receiver/config.h"
+#include "src/receiver/group_follower.h"
+#include "src/receiver/group_leader.h"
 #include "src/receiver/request_table.h"
 #include "src/transport/transport.h"
 #include "src/wire/messages.h"
@@ -93,6 +95,8 @@ class Receiver final : private RequestListener,
   void handle(const control::Route& from, const wire::CancelNotif& message);
   void handle(const control::Route& from, const wire::ReleaseNotif& message);
   void handle(const control::Route& from, const wire::Heartbeat& message);
+  void handle(const control::Route& from, const wire::GroupJoin& message);
+  void handle(const control::Route& from, const wire::GroupNotif& message);
   template <typename Other>
   void handle(const control::Route& from, const Other& message);
 
@@ -104,6 +108,7 @@ class Receiver final : private RequestListener,
   /// Ends what was silent for too long; at a fixed pace.
   void sweep();
   void schedule_sweep();
+  void make_group();
   /// Ends a request from this side: its sender is told, and drains.
   void end_and_tell(const RequestId& id, const Status& why);
   void fence(const Epoch& sender, Peer& peer);
@@ -133,6 +138,8 @@ class Receiver final : private RequestListener,
   RequestTable table_;
   Committer committer_;
   Claims claims_;
+  std::unique_ptr<GroupLeader> leader_;      // rank 0 of a group
+  std::unique_ptr<GroupFollower> follower_;  // another rank of one
   absl::flat_hash_map<Epoch, Peer> peers_;
   std::unique_ptr<control::Server> init_;
   std::unique_ptr<control::Server> alloc_;

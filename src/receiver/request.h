@@ -23,6 +23,9 @@ struct RequestId {
   std::string req_id;
   std::uint64_t attempt = 0;
 
+  /// What the ranks of a TP group call it.
+  wire::AttemptName attempt_name() const { return {req_id, attempt}; }
+
   auto operator<=>(const RequestId&) const = default;
   template <typename H>
   friend H AbslHashValue(H state, const RequestId& id) {
@@ -47,19 +50,30 @@ struct Put {
   std::uint32_t unresolved = 0;  ///< keys not committed yet
 };
 
-/// waiting → open → sealed → complete; every state → ended (erased). docs/protocol.md, "Requests
-/// at the receiver", has every transition and why.
+/// waiting → (reserved →) open → sealed → complete; every state → ended (erased). docs/protocol.md,
+/// "Requests at the receiver", has every transition and why.
 struct Request {
   enum class State : std::uint8_t {
     kWaiting,   ///< in the admission queue: holds nothing
+    kReserved,  ///< of a TP group: has its pages here, the other ranks are being asked
     kOpen,      ///< admitted: owns `reserved` units and holds
     kSealed,    ///< its last put has been allocated
     kComplete,  ///< sealed, and every key of every put is committed: may be claimed
   };
 
+  /// Of a TP group, at its leader: what the other ranks say.
+  enum class Ranks : std::uint8_t {
+    kReady,    ///< all have opened it, and may have room; or there are none
+    kForming,  ///< not all have opened it: nobody waits behind it
+    kNoRoom,   ///< one has no room: it waits as if this rank had none
+  };
+
   RequestId id;
   control::Route route;  ///< of its sender's alloc client
   State state = State::kWaiting;
+  Ranks ranks = Ranks::kReady;
+  bool grouped = false;           ///< admitted by all ranks together
+  std::uint64_t arrival = 0;      ///< place in the admission queue
   std::vector<std::string> keys;  ///< distinct, as opened; empty if only counted
   std::uint32_t total_chunks = 0;
   std::uint32_t reserved = 0;   ///< units not turned into pages yet, spares included

@@ -50,7 +50,7 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
   request->total_chunks = message.total_chunks;
   if (Request* known = find(request->id); known != nullptr) {
     known->renewed = scheduler_.now();
-    if (known->state != Request::State::kWaiting) {
+    if (known->state > Request::State::kReserved) {
       listener_.on_open_decided(*known, absl::OkStatus());
     }
     return absl::OkStatus();  // Said again; a waiting one is answered when it is decided.
@@ -68,16 +68,23 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
     return fine;
   }
   Request& added = *request;
+  added.grouped = group_ != nullptr;
   add_request(std::move(request));
-  if (admission_.try_admit(added)) {
+  if (!added.grouped && admission_.try_admit(added)) {
     listener_.on_open_decided(added, absl::OkStatus());
     return absl::OkStatus();
   }
-  admission_.enqueue(added);
+  if (!added.grouped || config_.layout.worker_id == 0) {
+    admission_.enqueue(added);  // Followers have no queue: the leader's is the group's.
+  }
   const Duration wait =
       std::min<Duration>(std::chrono::milliseconds(message.timeout_ms), config_.max_admission_wait);
   added.timer =
       scheduler_.run_after(wait, lifetime_.guard([this, id = added.id] { time_out(id); }));
+  if (added.grouped) {
+    added.ranks = Request::Ranks::kForming;
+    group_->on_opened(added);
+  }
   schedule_settle();  // It may be small enough to overtake.
   return absl::OkStatus();
 }
@@ -89,6 +96,12 @@ Status RequestTable::check_new(const Request& request) const {
     return absl::AbortedError(fmt::format(
         "request {} (attempt {:x}) has ended: {}; a retry needs another attempt", id.req_id,
         id.attempt, ended->second.ok() ? "it was claimed" : std::string(ended->second.message())));
+  }
+  if (const Status* elsewhere = group_ == nullptr ? nullptr : group_->failure(id.attempt_name());
+      elsewhere != nullptr) {
+    return absl::AbortedError(fmt::format("request {} (attempt {:x}) failed at another rank: {}",
+                                          id.req_id, id.attempt,
+                                          std::string(elsewhere->message())));
   }
   if (requests_.size() >= config_.max_open_requests) {
     return absl::ResourceExhaustedError(
@@ -124,15 +137,16 @@ void RequestTable::add_request(std::unique_ptr<Request> request) {
 
 void RequestTable::time_out(const RequestId& id) {
   const auto found = requests_.find(id);
-  if (found == requests_.end() || found->second->state != Request::State::kWaiting) {
+  if (found == requests_.end() || found->second->state > Request::State::kReserved) {
     return;
   }
   const auto counts = pool_.counts();
   const Status why = absl::DeadlineExceededError(fmt::format(
       "request {} was not admitted in time: of {} pages {} are free, {} retained, {} in use, {} "
-      "quarantined, {} reserved; {} requests wait",
+      "quarantined, {} reserved; {} requests wait{}",
       id.req_id, counts.total, counts.free, counts.retained, counts.held + counts.granted,
-      counts.quarantined, counts.reserved, admission_.waiting()));
+      counts.quarantined, counts.reserved, admission_.waiting(),
+      found->second->grouped ? "; all ranks of the TP group must open it and have room" : ""));
   found->second->timer = kNoTimer;
   listener_.on_open_decided(*found->second, why);
   end(id, why);
@@ -218,8 +232,8 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
   if (request.state != Request::State::kOpen) {
     return absl::FailedPreconditionError(
         fmt::format("request {} takes no put now: it {}", request.id.req_id,
-                    request.state == Request::State::kWaiting ? "waits for admission"
-                                                              : "has had its last put"));
+                    request.state <= Request::State::kReserved ? "waits for admission"
+                                                               : "has had its last put"));
   }
   if (request.puts.size() >= kMaxPutsPerRequest) {
     return absl::ResourceExhaustedError(fmt::format("request {} has had {} puts, the limit",
@@ -429,10 +443,71 @@ void RequestTable::schedule_settle() {
 void RequestTable::settle() {
   settle_scheduled_ = false;
   admission_.pump([this](Request& admitted) {
+    if (admitted.grouped) {
+      group_->on_reserved(admitted);
+      return;
+    }
     scheduler_.cancel(std::exchange(admitted.timer, kNoTimer));
     listener_.on_open_decided(admitted, absl::OkStatus());
   });
+  if (group_ != nullptr) {
+    group_->on_room();
+  }
   changed_();
+}
+
+// ---- a TP group's admission --------------------------------------------------------------------
+
+Request* RequestTable::find_attempt(const wire::AttemptName& name) {
+  for (const RequestId& id : attempts_of(name.req_id)) {
+    if (id.attempt == name.attempt) {
+      return find(id);
+    }
+  }
+  return nullptr;
+}
+
+std::vector<wire::AttemptName> RequestTable::living_attempts() const {
+  std::vector<wire::AttemptName> living;
+  living.reserve(requests_.size());
+  for (const auto& [id, request] : requests_) {
+    living.push_back(id.attempt_name());
+  }
+  std::sort(living.begin(), living.end());
+  return living;
+}
+
+void RequestTable::refuse(const wire::AttemptName& name, const Status& why) {
+  if (group_ != nullptr && find_attempt(name) == nullptr) {
+    group_->on_ended(name, why);
+  }
+}
+
+bool RequestTable::reserve(Request& request) {
+  if (request.state != Request::State::kWaiting || !admission_.fits(request)) {
+    return false;
+  }
+  admission_.admit(request);
+  return true;
+}
+
+void RequestTable::withdraw(Request& request) {
+  if (request.state != Request::State::kReserved) {
+    return;
+  }
+  admission_.withdraw(request);
+  if (config_.layout.worker_id == 0) {
+    admission_.enqueue(request);
+  }
+  schedule_settle();
+}
+
+void RequestTable::admit_reserved(Request& request) {
+  if (request.state == Request::State::kReserved) {
+    request.state = Request::State::kOpen;
+    scheduler_.cancel(std::exchange(request.timer, kNoTimer));
+    listener_.on_open_decided(request, absl::OkStatus());
+  }
 }
 
 }  // namespace baton::receiver

@@ -17,6 +17,7 @@
 #include "src/receiver/admission.h"
 #include "src/receiver/chunk_pool.h"
 #include "src/receiver/config.h"
+#include "src/receiver/group.h"
 #include "src/receiver/request.h"
 #include "src/wire/messages.h"
 
@@ -84,6 +85,21 @@ class RequestTable {
   std::size_t size() const { return requests_.size(); }
   std::size_t waiting() const { return admission_.waiting(); }
 
+  // ---- for a TP group ------------------------------------------------------------------------
+  /// Before the first request. Requests are then admitted by all ranks together.
+  void set_group(Group* group) { group_ = group; }
+  Request* find_attempt(const wire::AttemptName& name);
+  /// In order.
+  std::vector<wire::AttemptName> living_attempts() const;
+  bool fits(const Request& request) const { return admission_.fits(request); }
+  /// A put of an attempt that doesn't live here was refused: it fails on all ranks.
+  void refuse(const wire::AttemptName& name, const Status& why);
+  /// waiting → reserved, if it fits now.
+  bool reserve(Request& request);
+  /// reserved → waiting, and → open.
+  void withdraw(Request& request);
+  void admit_reserved(Request& request);
+
   /// How the last requests ended that did not complete (bounded memory): for claims that come late.
   const Status* ended_with(std::string_view req_id) const;
 
@@ -118,6 +134,7 @@ class RequestTable {
   const Config& config_;
   RequestListener& listener_;
   Task changed_;
+  Group* group_ = nullptr;
   Admission admission_;
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
   absl::flat_hash_map<std::string, std::vector<Request*>> by_req_id_;  // oldest first

@@ -44,7 +44,7 @@ void RequestTable::end(const RequestId& ended_id, const Status& why) {
   }
   scheduler_.cancel(request->timer);
   if (request->state == Request::State::kWaiting) {
-    admission_.forget(*request);
+    admission_.forget(*request);  // A follower's is in no queue, and nothing happens.
   }
   release_holds(*request);
   for (const auto& [put_id, put] : request->puts) {
@@ -60,6 +60,10 @@ void RequestTable::end(const RequestId& ended_id, const Status& why) {
   }
   if (!why.ok()) {
     log::info("[{}] ended: {}", id.req_id, std::string(why.message()));
+  }
+  if (group_ != nullptr && (!why.ok() || request->state != Request::State::kComplete)) {
+    group_->on_ended(id.attempt_name(),
+                     why.ok() ? absl::CancelledError(std::string("it was given up")) : why);
   }
   schedule_settle();
 }
@@ -227,7 +231,7 @@ void RequestTable::remember_end(const Request& request, const Status& why) {
   if (!why.ok()) {
     ended_[id.req_id] = why;
   }
-  if (request.state != Request::State::kWaiting) {
+  if (request.state > Request::State::kReserved) {
     ended_attempts_[id] = why;  // One that waited was granted nothing: it may be opened again.
   }
 }

@@ -290,6 +290,7 @@ void fields(V& visit, Is<GroupJoin> auto& m) {
   visit.field("epoch", m.epoch);
   visit.field("world_size", m.world_size);
   visit.field("worker_id", m.worker_id);
+  visit.attempts("req_ids", "attempts", m.living);
 }
 
 template <typename V>
@@ -297,13 +298,14 @@ void fields(V& visit, Is<GroupJoinAck> auto& m) {
   visit.field("epoch", m.epoch);
   visit.field("code", m.code);
   visit.field("message", m.message);
+  visit.attempts("req_ids", "attempts", m.living);
 }
 
 template <typename V>
 void fields(V& visit, Is<GroupNotif> auto& m) {
   fields(visit, m.parties);
-  visit.field("req_id", m.req_id);
-  visit.field("attempt", m.attempt);
+  visit.field("req_id", m.attempt.req_id);
+  visit.field("attempt", m.attempt.attempt);
   visit.field("word", m.word);
   visit.field("round", m.round);
   visit.field("code", m.code);

@@ -350,12 +350,14 @@ struct FailNotif {
 // Among the receivers of one TP group: the followers (ranks above 0) are clients of the leader's
 // alloc port. In `parties` the sender is who sends.
 
-/// Follower → leader, at a fixed pace: here I am.
+/// Follower → leader, at a fixed pace: here I am, and these attempts live here. As with heartbeats,
+/// at most Limits::max_named_requests in a message.
 struct GroupJoin {
   static constexpr const char* kType = "BatonGroupJoin";
   Epoch epoch;
   std::uint32_t world_size = 0;
   std::uint32_t worker_id = 0;  ///< 1 … world_size - 1
+  std::vector<AttemptName> living;
   bool operator==(const GroupJoin&) const = default;
 };
 
@@ -364,28 +366,28 @@ struct GroupJoinAck {
   Epoch epoch;
   std::uint32_t code = 0;
   std::string message;
+  std::vector<AttemptName> living;  ///< at the leader
   bool operator==(const GroupJoinAck&) const = default;
 };
 
 /// What is said of one attempt, between two members.
 enum class GroupWord : std::uint8_t {
-  kFits = 0,      ///< follower: it is open here, and would fit now
+  kOpened = 0,    ///< follower: it waits here, and may fit now
   kReserve = 1,   ///< leader: reserve for it now, or refuse
   kReserved = 2,  ///< follower: done
-  kRefused = 3,   ///< follower: no room now; kFits follows when there is
-  kWithdraw = 4,  ///< leader: give the reservation back, another rank refused
+  kRefused = 3,   ///< follower: no room now; kOpened comes again when there is
+  kWithdraw = 4,  ///< leader: give the reservation back, another rank has no room
   kAdmitted = 5,  ///< leader: all ranks have reserved
-  kEnded = 6,     ///< either: the attempt has ended, with code and message
+  kEnded = 6,     ///< either: the attempt has failed, with code and message
 };
 
 struct GroupNotif {
   static constexpr const char* kType = "BatonGroupNotif";
   Parties parties;
-  std::string req_id;
-  std::uint64_t attempt = 0;
-  GroupWord word = GroupWord::kFits;
+  AttemptName attempt;
+  GroupWord word = GroupWord::kOpened;
   std::uint64_t round = 0;  ///< the leader's count of its tries; echoed by kReserved and kRefused
-  std::uint32_t code = 0;   ///< with kEnded never 0, otherwise 0
+  std::uint32_t code = 0;   ///< with kEnded never 0
   std::string message;
   bool operator==(const GroupNotif&) const = default;
 };

@@ -54,6 +54,7 @@ TEST(OptionDocs, Defaults) {
       {"pd_max_peer_requests", "1024"},
       {"pd_max_peer_chunks", "0"},
       {"pd_lease_ms", "10000"},
+      {"pd_group_leader_host", ""},
       {"pd_proxy_kind", "stock"},
       {"pd_protocol_min", "1"},
       {"pd_protocol_max", "2"},

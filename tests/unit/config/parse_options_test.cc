@@ -123,6 +123,7 @@ pd_max_puts: 9
 pd_max_prefill_len: 10
 pd_lease_ms: 3600000
 pd_proxy_kind: baton
+pd_group_leader_host: rank0.example
 pd_max_peer_requests: 11
 pd_max_peer_chunks: 12
 pd_protocol_min: 2
@@ -149,6 +150,7 @@ pd_protocol_max: 2
   EXPECT_EQ(options.pd_max_prefill_len, 10U);
   EXPECT_EQ(options.pd_lease_ms, std::chrono::hours(1));
   EXPECT_EQ(options.pd_proxy_kind, ProxyKind::kBaton);
+  EXPECT_EQ(options.pd_group_leader_host, "rank0.example");
   EXPECT_EQ(options.pd_max_peer_requests, 11U);
   EXPECT_EQ(options.pd_max_peer_chunks, 12U);
   EXPECT_EQ(options.pd_protocol_min, 2U);

@@ -218,14 +218,14 @@ TEST(Check, WhatTellsOfAFailureHasACode) {
       FailNotif{"req", samples::epoch(1), 1, 0, 1, "why"}, [](FailNotif& m) { m.code = 99; },
       "field 'code' is 99");
   expect_refused(
-      GroupNotif{samples::parties(), "req", 1, GroupWord::kEnded, 0, 1, "why"},
+      GroupNotif{samples::parties(), {"req", 1}, GroupWord::kEnded, 0, 1, "why"},
       [](GroupNotif& m) { m.code = 0; }, "which is no failure");
   expect_refused(
       HeartbeatAck{1, 0, "", {}}, [](HeartbeatAck& m) { m.code = 99; }, "field 'code' is 99");
 }
 
 TEST(Check, OnlyFollowersJoin) {
-  const GroupJoin good{samples::epoch(1), 2, 1};
+  const GroupJoin good{samples::epoch(1), 2, 1, {}};
   expect_refused(
       good, [](GroupJoin& m) { m.worker_id = 0; }, "field 'worker_id' is 0");
   expect_refused(

@@ -130,10 +130,10 @@ inline std::vector<Message> all() {
       HeartbeatAck{17, 0, "", {{"cmpl-2", 0}}},
       EndNotif{"cmpl-1", 6, 1, "cancelled at the receiver"},
       FailNotif{"cmpl-1", epoch(1), 6, 3, 4, "the put took too long"},
-      GroupJoin{epoch(1), 2, 1},
-      GroupJoinAck{epoch(0x80), 0, ""},
-      GroupNotif{parties(), "cmpl-1", 6, GroupWord::kReserve, 9, 0, ""},
-      GroupNotif{parties(), "cmpl-1", 6, GroupWord::kEnded, 0, 10, "rank 1 failed"},
+      GroupJoin{epoch(1), 2, 1, {{"cmpl-1", 6}}},
+      GroupJoinAck{epoch(0x80), 0, "", {{"cmpl-2", 7}}},
+      GroupNotif{parties(), {"cmpl-1", 6}, GroupWord::kReserve, 9, 0, ""},
+      GroupNotif{parties(), {"cmpl-1", 6}, GroupWord::kEnded, 0, 10, "rank 1 failed"},
   };
 }
 

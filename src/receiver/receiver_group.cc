@@ -1,0 +1,50 @@
+// Receiver's half that speaks with the other ranks of its TP group.
+#include <utility>
+
+#include "src/receiver/receiver.h"
+
+namespace baton::receiver {
+
+void Receiver::make_group() {
+  if (config_.group_leader.empty() || config_.layout.world_size == 1) {
+    return;
+  }
+  const auto end_here = [this](const wire::AttemptName& name, const Status& why) {
+    if (const Request* request = table_.find_attempt(name); request != nullptr) {
+      end_and_tell(RequestId(request->id), why);
+    }
+  };
+  if (config_.layout.worker_id == 0) {
+    leader_ = std::make_unique<GroupLeader>(
+        env_.scheduler, table_, config_, env_.epoch,
+        [this](const control::Route& to, const wire::Message& message) { answer(to, message); },
+        end_here);
+    table_.set_group(leader_.get());
+  } else {
+    follower_ = std::make_unique<GroupFollower>(env_.scheduler, env_.network, table_, config_,
+                                                env_.epoch, end_here);
+    table_.set_group(follower_.get());
+  }
+}
+
+void Receiver::handle(const control::Route& from, const wire::GroupJoin& message) {
+  if (leader_ == nullptr || from.find(message.epoch.hex()) == std::string::npos) {
+    reject(
+        from, "alloc port",
+        absl::PermissionDeniedError(std::string("a GroupJoin, but this is not its group's leader, "
+                                                "or its socket is not the one it names")));
+    return;
+  }
+  leader_->handle(from, message);
+}
+
+void Receiver::handle(const control::Route& from, const wire::GroupNotif& message) {
+  const Status fine = leader_ == nullptr
+                          ? absl::PermissionDeniedError(std::string("this is no group's leader"))
+                          : leader_->handle(from, message);
+  if (!fine.ok()) {
+    reject(from, "alloc port", fine);
+  }
+}
+
+}  // namespace baton::receiver
