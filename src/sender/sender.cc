@@ -14,6 +14,9 @@
 namespace baton::sender {
 namespace {
 
+/// As many as the receiver remembers.
+constexpr std::size_t kFailuresRemembered = 1'024;
+
 RequestKey key_of(const PutSpec& spec) {
   return {spec.req_id, spec.attempt};
 }
@@ -119,6 +122,11 @@ void Sender::submit(const Address& receiver, PutSpec spec,
 StatusOr<Sender::Request*> Sender::find_or_begin(const Address& receiver, const PutSpec& spec) {
   if (closing_) {
     return absl::CancelledError(std::string("the backend is closed"));
+  }
+  if (const auto failed = failed_.find(key_of(spec)); failed != failed_.end()) {
+    return Status(failed->second.code(),
+                  fmt::format("request {} failed before: {}; a retry needs another attempt",
+                              spec.req_id, std::string(failed->second.message())));
   }
   const auto [found, begun] = requests_.try_emplace(key_of(spec));
   Request& request = found->second;
@@ -265,6 +273,7 @@ void Sender::fail_request(const RequestKey& key, const Status& why) {
   }
   log::warning("[{}] failed: {}", key.req_id, std::string(why.message()));
   request.failure = why;
+  remember_failure(key, why);
   env_.scheduler.cancel(std::exchange(request.timer, kNoTimer));
   notifier_->forget(request.notice);
   tell_cancel(key, request, why);
@@ -276,6 +285,16 @@ void Sender::fail_request(const RequestKey& key, const Status& why) {
     advance(key);
     tell_if_idle();
   }));
+}
+
+void Sender::remember_failure(const RequestKey& key, const Status& why) {
+  if (failed_.emplace(key, why).second) {
+    failed_order_.push_back(key);
+  }
+  if (failed_order_.size() > kFailuresRemembered) {
+    failed_.erase(failed_order_.front());
+    failed_order_.pop_front();
+  }
 }
 
 void Sender::tell_cancel(const RequestKey& key, const Request& request, const Status& why) {

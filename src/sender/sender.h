@@ -5,6 +5,7 @@
 #include <absl/functional/any_invocable.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -132,6 +133,7 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   StatusOr<Request*> find_or_begin(const Address& receiver, const PutSpec& spec);
   void restart_idle_timer(const RequestKey& key, Request& request);
   void fail_request(const RequestKey& key, const Status& why);
+  void remember_failure(const RequestKey& key, const Status& why);
   /// The receiver is gone: begins anew with its next incarnation. False if something of the
   /// request has ended, and can't be put again.
   bool restart(const RequestKey& key, Request& request, const Status& why);
@@ -167,6 +169,10 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   std::unique_ptr<Notifier> notifier_;
   std::map<Address, std::unique_ptr<PeerLink>> links_;
   Requests requests_;
+  /// Attempts that have failed (bounded memory): a later put must not bring one back without its
+  /// earlier chunks.
+  std::map<RequestKey, Status> failed_;
+  std::deque<RequestKey> failed_order_;
   absl::flat_hash_map<std::uint64_t, std::unique_ptr<PutTask>> puts_;
   std::uint64_t next_put_id_ = 1;
   std::uint32_t connections_ = 0;  // of all links: makes identities unique
