@@ -69,9 +69,9 @@ void PutTask::on_ready(const Status& status) {
   }
   if (!status.ok()) {
     fail(link_down_.ok() ? status
-                         : absl::UnavailableError(fmt::format(
-                               "{}; and it did not come back: {}",
-                               std::string(link_down_.message()), std::string(status.message()))));
+                         : absl::UnavailableError(fmt::format("{}; and it did not come back: {}",
+                                                              std::string(link_down_.message()),
+                                                              std::string(status.message()))));
     return;
   }
   if (parties_ == link_.parties()) {
@@ -275,6 +275,12 @@ void PutTask::on_slice_step(std::uint32_t number) {
   }
   --slices_busy_;
   if (state_ == State::kDraining || state_ == State::kRestarting) {
+    if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&
+        link_.state() == PeerLink::State::kReady) {
+      // What the network still has of it may land yet: only the receiver's fence ends that, and
+      // no drain may say otherwise.
+      link_.reset(Status(slice.write_status));
+    }
     on_slices_idle();
     return;
   }
