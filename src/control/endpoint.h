@@ -16,6 +16,9 @@ Status check_endpoint(std::string_view endpoint, EndpointUse use);
 /// ZeroMQ's rule: 1 to 255 bytes, the first of them not zero (ZeroMQ keeps those to itself).
 Status check_identity(std::string_view identity);
 
+/// "<kind>-<epoch>" of an identity "<kind>-<epoch>-<anything>"; all of any other.
+std::string_view identity_owner(std::string_view identity);
+
 /// kInvalidArgument if `payload_bytes` is above the limit that peers drop a connection for.
 Status check_payload(std::size_t payload_bytes, std::size_t max_message_bytes);
 
