@@ -21,6 +21,11 @@ struct Seconds {
   std::string_view ms_name;  ///< Baton's key for the same member
 };
 
+/// A path, as against the other texts, which are hosts.
+struct FilePath {
+  std::string Options::*member;
+};
+
 /// A key of LMCache's for which only one value works here.
 struct OnlyValue {
   enum class Kind : std::uint8_t { kBool, kText };
@@ -36,8 +41,8 @@ using Target =
     std::variant<bool Options::*, std::uint16_t Options::*, std::uint32_t Options::*,
                  std::size_t Options::*, std::string Options::*,
                  std::vector<std::uint16_t> Options::*, std::chrono::milliseconds Options::*,
-                 Role Options::*, TransportChoice Options::*, Integrity Options::*, Seconds,
-                 OnlyValue, Unused>;
+                 Role Options::*, TransportChoice Options::*, Integrity Options::*,
+                 Security Options::*, FilePath, Seconds, OnlyValue, Unused>;
 
 enum class Origin : std::uint8_t { kLmcache, kBaton };
 
@@ -74,6 +79,8 @@ inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoi
                                                           {"tcp", TransportChoice::kTcp}};
 inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
+inline constexpr Choice<Security> kSecurities[] = {{"none", Security::kNone},
+                                                   {"curve", Security::kCurve}};
 
 constexpr std::span<const Choice<Role>> choices(Role Options::* /*member*/) {
   return kRoles;
@@ -83,6 +90,9 @@ constexpr std::span<const Choice<TransportChoice>> choices(TransportChoice Optio
 }
 constexpr std::span<const Choice<Integrity>> choices(Integrity Options::* /*member*/) {
   return kIntegrities;
+}
+constexpr std::span<const Choice<Security>> choices(Security Options::* /*member*/) {
+  return kSecurities;
 }
 
 /// Members that are enumerations.

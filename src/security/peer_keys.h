@@ -53,6 +53,7 @@ class PeerKeys {
   StatusOr<PublicKey> server_key(KeyRole role, std::string_view host_and_port) const;
 
   std::size_t size() const { return keys_.size(); }
+  const std::map<PublicKey, PeerKey>& all() const { return keys_; }
   const std::string& origin() const { return origin_; }
 
  private:

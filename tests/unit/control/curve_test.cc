@@ -257,7 +257,7 @@ TEST_F(CurveTest, AStockProxyIsSpokenToOnlyIfItIsExempt) {
   auto strict = member("prefill-1");
   auto push = connect_push(*strict, endpoint);
   EXPECT_TRUE(strict->await([&] {
-    return std::string(push->send("done").message()).find("does not use keys") != std::string::npos;
+    return std::string(push->send("done").message()).find("pd_security: curve") != std::string::npos;
   }));
   auto credentials = fleet_.credentials("prefill-2");
   credentials->plain_proxy = true;
