@@ -91,7 +91,7 @@ class Draft {
     if (!fd_ || ::fchmod(fd_.get(), mode_) != 0 ||
         ::write(fd_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
         ::fsync(fd_.get()) != 0) {
-      return file_error(temporary_, "can't be written");
+      return file_error(path_, "can't be written");
     }
     return absl::OkStatus();
   }

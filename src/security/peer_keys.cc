@@ -171,12 +171,11 @@ StatusOr<std::string> to_line(const PeerKey& peer) {
     line += " " + address;
   }
   // What is written must be read back the same.
-  auto parsed = PeerKeys::parse(line, "");
-  if (!parsed.ok()) {
-    return invalid(fmt::format("name or address can't be written: {}",
-                               std::string(parsed.status().message())));
+  PeerKeys read_back("");
+  if (Status read = read_back.add_line(line); !read.ok()) {
+    return read;
   }
-  const PeerKey* const back = parsed->find(peer.key);
+  const PeerKey* const back = read_back.find(peer.key);
   if (back == nullptr || back->name != peer.name || back->addresses != peer.addresses) {
     return invalid(
         fmt::format("name {} and addresses must be words without spaces or #", quote(peer.name)));

@@ -57,6 +57,7 @@ class PeerKeys {
   const std::string& origin() const { return origin_; }
 
  private:
+  friend StatusOr<std::string> to_line(const PeerKey& peer);
   explicit PeerKeys(std::string origin) : origin_(std::move(origin)) {}
   Status add_line(std::string_view line);
   Status add_address(KeyRole role, const std::string& address, const PublicKey& key);

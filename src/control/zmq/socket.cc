@@ -46,6 +46,9 @@ Status check(const ZmqOptions& options) {
   if (options.hwm < 1) {
     return out_of_range("hwm", options.hwm, 1, std::numeric_limits<int>::max());
   }
+  if (options.receive_hwm < 1) {
+    return out_of_range("receive_hwm", options.receive_hwm, 1, std::numeric_limits<int>::max());
+  }
   if (options.max_message_bytes < 1 || options.max_message_bytes > kMaxBytes) {
     return out_of_range("max_message_bytes", options.max_message_bytes, 1, kMaxBytes);
   }
@@ -107,7 +110,8 @@ bool apply(void* socket, SocketKind kind, const ZmqOptions& options) {
   setter.set(ZMQ_IPV6, 0);
   setter.set(ZMQ_LINGER, options.linger_ms);
   setter.set(ZMQ_SNDHWM, options.hwm);
-  setter.set(ZMQ_RCVHWM, options.hwm);
+  const bool serves = kind == SocketKind::kRouter || kind == SocketKind::kPull;
+  setter.set(ZMQ_RCVHWM, serves ? options.receive_hwm : options.hwm);
   setter.set_wide(ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(options.max_message_bytes));
   setter.set(ZMQ_HANDSHAKE_IVL, options.connect_timeout_ms);
   setter.set(ZMQ_CONNECT_TIMEOUT, options.connect_timeout_ms);

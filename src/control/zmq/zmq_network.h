@@ -38,9 +38,11 @@ namespace baton::control {
 struct ZmqOptions {
   /// Null: no keys, and whoever can connect is heard.
   std::shared_ptr<const security::Credentials> credentials = nullptr;
-  /// Messages queued per peer and direction, on each side; at least 1. With max_message_bytes it
-  /// bounds the memory that one peer can take.
+  /// Messages that wait to be sent, per peer; at least 1. Also what a client or push holds unread.
   int hwm = 1000;
+  /// Messages that a server or pull holds unread, per peer; more wait at the peer. With
+  /// max_message_bytes it bounds what the messages of one peer can take. At least 1.
+  int receive_hwm = 32;
   /// A peer that sends a larger frame is disconnected. At least 1.
   std::size_t max_message_bytes = 8U << 20U;
   /// How long what is unsent may outlive its socket; also bounds the network's destructor.

@@ -136,21 +136,24 @@ TEST_F(CurveTest, AnotherKeyCannotSpeakForALiveSender) {
   ASSERT_TRUE(client.send("mine").ok());
   ASSERT_TRUE(decode_->await([&] { return got_.size() == 1; }));
 
-  RawZmq thief(ZMQ_DEALER);
-  use_keys(thief, fleet_.key("prefill-2"), public_key("decode-1"));
-  thief.set(ZMQ_ROUTING_ID, std::string("baton-epoch-2-alloc"));
-  thief.connect(server->endpoint());
-  thief.send({"", "cancel everything"});
+  const Route stolen = "baton-epoch-2-alloc";
+  auto thief = std::make_unique<RawZmq>(ZMQ_DEALER);
+  use_keys(*thief, fleet_.key("prefill-2"), public_key("decode-1"));
+  thief->set(ZMQ_ROUTING_ID, stolen);
+  thief->connect(server->endpoint());
+  thief->send({"", "cancel everything"});
   EXPECT_TRUE(await_count(&ZmqCounters::stolen_identities, 1));
-  thief.send({"", "really"});
+  thief->send({"", "really"});
   EXPECT_TRUE(await_count(&ZmqCounters::cut_off_messages, 1));
+  thief.reset();
+  ASSERT_TRUE(decode_->await([&] { return !decode_server_->send(stolen, "gone?").ok(); }));
 
-  // The thief's key is out for a while; the owner goes on, on a connection of any number.
+  // The thief's key is out for a while; the owner goes on, under the very name that was stolen.
   RawZmq again(ZMQ_DEALER);
   use_keys(again, fleet_.key("prefill-2"), public_key("decode-1"));
   again.connect(server->endpoint());
   EXPECT_TRUE(await_count(&ZmqCounters::refused_keys, 1));
-  auto next = connect_client(*prefill, server->endpoint(), "baton-epoch-3-alloc", ignore_payload);
+  auto next = connect_client(*prefill, server->endpoint(), stolen, ignore_payload);
   ASSERT_TRUE(next.send("mine too").ok());
   ASSERT_TRUE(client.send("and mine").ok());
   ASSERT_TRUE(decode_->await([&] { return got_.size() == 3; }));
@@ -257,7 +260,8 @@ TEST_F(CurveTest, AStockProxyIsSpokenToOnlyIfItIsExempt) {
   auto strict = member("prefill-1");
   auto push = connect_push(*strict, endpoint);
   EXPECT_TRUE(strict->await([&] {
-    return std::string(push->send("done").message()).find("pd_security: curve") != std::string::npos;
+    return std::string(push->send("done").message()).find("pd_security: curve") !=
+           std::string::npos;
   }));
   auto credentials = fleet_.credentials("prefill-2");
   credentials->plain_proxy = true;

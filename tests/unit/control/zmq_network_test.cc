@@ -377,11 +377,13 @@ TEST_F(ZmqNetworkTest, BadEndpointsAreInvalidAndNamed) {
 TEST(ZmqNetworkOptions, UnboundedQueuesAndEndlessLingersAreRefused) {
   ZmqOptions unbounded = test_zmq_options();
   unbounded.hwm = 0;  // ZeroMQ's "no limit"
+  ZmqOptions hoarding = test_zmq_options();
+  hoarding.receive_hwm = 0;
   ZmqOptions endless = test_zmq_options();
   endless.linger_ms = std::chrono::milliseconds(-1);
   ZmqOptions limitless = test_zmq_options();
   limitless.max_message_bytes = 0;
-  for (const ZmqOptions& options : {unbounded, endless, limitless}) {
+  for (const ZmqOptions& options : {unbounded, hoarding, endless, limitless}) {
     ZmqHarness harness(options);
     harness.run([&] {
       EXPECT_EQ(harness.network().bind_pull("tcp://127.0.0.1:0", ignore_payload).status().code(),
