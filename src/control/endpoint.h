@@ -19,6 +19,10 @@ Status check_identity(std::string_view identity);
 /// "<kind>-<epoch>" of an identity "<kind>-<epoch>-<anything>"; all of any other.
 std::string_view identity_owner(std::string_view identity);
 
+/// Whether the identity is one of the Baton process with that epoch (in hex). Only its beginning
+/// counts: what follows is the peer's to choose, and no key answers for it.
+bool is_of_epoch(std::string_view identity, std::string_view epoch);
+
 /// kInvalidArgument if `payload_bytes` is above the limit that peers drop a connection for.
 Status check_payload(std::size_t payload_bytes, std::size_t max_message_bytes);
 

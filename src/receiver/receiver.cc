@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "src/base/log.h"
+#include "src/control/endpoint.h"
 #include "src/wire/codec.h"
 #include "src/wire/status_text.h"
 
@@ -135,7 +136,7 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
     return absl::UnavailableError(fmt::format("meant for receiver {}, this is {}",
                                               parties.receiver_epoch.brief(), env_.epoch.brief()));
   }
-  if (from.find(parties.sender_epoch.hex()) == std::string::npos) {
+  if (!control::is_of_epoch(from, parties.sender_epoch.hex())) {
     return absl::PermissionDeniedError(fmt::format(
         "the message speaks for sender {}, its socket does not", parties.sender_epoch.brief()));
   }
