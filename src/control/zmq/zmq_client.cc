@@ -14,6 +14,29 @@ using zmq_detail::Message;
 using zmq_detail::MessagePump;
 using zmq_detail::SocketKind;
 
+/// Watches until the first connection is there: a watch costs two sockets.
+struct ZmqClient::FirstConnection {
+  std::unique_ptr<ConnectionWatch> watch;
+  std::shared_ptr<MessagePump> pump;
+  std::string trouble;
+
+  void on_event(ConnectionEvent event, bool with_keys) {
+    // That a connection ends tells nothing new: the reason came before.
+    if (event != ConnectionEvent::kEnded && event != ConnectionEvent::kOther) {
+      trouble = zmq_detail::trouble_text(event, with_keys);
+    }
+    if (event == ConnectionEvent::kReady) {
+      end_watch();
+    }
+  }
+  void end_watch() {
+    if (watch != nullptr) {
+      pump->socket().stop_monitor();
+      watch.reset();
+    }
+  }
+};
+
 StatusOr<std::unique_ptr<Client>> ZmqClient::connect(ZmqEnvironment& environment,
                                                      const std::string& endpoint,
                                                      const std::string& identity, Handler handler) {
@@ -25,16 +48,15 @@ StatusOr<std::unique_ptr<Client>> ZmqClient::connect(ZmqEnvironment& environment
   if (Status named = socket->set_identity(identity); !named.ok()) {
     return named;
   }
-  const auto trouble = std::make_shared<std::string>();
+  const auto first = std::make_shared<FirstConnection>();
   const bool with_keys = environment.has_keys(security::KeyRole::kReceiver);
-  auto watch = ConnectionWatch::start(
-      environment.context, environment.reactor, *socket,
-      [trouble, with_keys](ConnectionEvent event) {
-        // That a connection ends tells nothing new: the reason came before.
-        if (event != ConnectionEvent::kEnded && event != ConnectionEvent::kOther) {
-          *trouble = zmq_detail::trouble_text(event, with_keys);
-        }
-      });
+  auto watch =
+      ConnectionWatch::start(environment.context, environment.reactor, *socket,
+                             [weak = std::weak_ptr(first), with_keys](ConnectionEvent event) {
+                               if (const auto self = weak.lock()) {
+                                 self->on_event(event, with_keys);
+                               }
+                             });
   if (!watch.ok()) {
     return watch.status();
   }
@@ -42,6 +64,7 @@ StatusOr<std::unique_ptr<Client>> ZmqClient::connect(ZmqEnvironment& environment
     socket->stop_monitor();
     return connected;
   }
+  first->watch = *std::move(watch);
   auto pump = MessagePump::start(
       environment.reactor, *std::move(socket),
       {.on_message = [handler = std::move(handler),
@@ -53,23 +76,27 @@ StatusOr<std::unique_ptr<Client>> ZmqClient::connect(ZmqEnvironment& environment
           ++counters.malformed_messages;
         }
       }});
+  first->pump = pump;
   return std::unique_ptr<Client>(
-      new ZmqClient(environment.options, endpoint, std::move(pump), *std::move(watch), trouble));
+      new ZmqClient(environment.options, endpoint, std::move(pump), first));
 }
 
 ZmqClient::ZmqClient(const ZmqOptions& options, std::string endpoint,
-                     std::shared_ptr<MessagePump> pump, std::unique_ptr<ConnectionWatch> watch,
-                     std::shared_ptr<const std::string> trouble)
+                     std::shared_ptr<MessagePump> pump,
+                     std::shared_ptr<FirstConnection> first_connection)
     : max_message_bytes_(options.max_message_bytes),
       hwm_(options.hwm),
       endpoint_(std::move(endpoint)),
       pump_(std::move(pump)),
-      watch_(std::move(watch)),
-      trouble_(std::move(trouble)) {}
+      first_connection_(std::move(first_connection)) {}
 
 ZmqClient::~ZmqClient() {
-  pump_->socket().stop_monitor();
+  first_connection_->end_watch();
   pump_->stop();
+}
+
+std::string ZmqClient::trouble() const {
+  return first_connection_->trouble;
 }
 
 Status ZmqClient::send(std::string_view payload) {

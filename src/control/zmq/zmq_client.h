@@ -19,20 +19,19 @@ class ZmqClient final : public Client {
   ~ZmqClient() override;
 
   Status send(std::string_view payload) override;
-  std::string trouble() const override { return *trouble_; }
+  std::string trouble() const override;
 
  private:
+  struct FirstConnection;
   ZmqClient(const ZmqOptions& options, std::string endpoint,
             std::shared_ptr<zmq_detail::MessagePump> pump,
-            std::unique_ptr<zmq_detail::ConnectionWatch> watch,
-            std::shared_ptr<const std::string> trouble);
+            std::shared_ptr<FirstConnection> first_connection);
 
   const std::size_t max_message_bytes_;
   const int hwm_;
   const std::string endpoint_;
   const std::shared_ptr<zmq_detail::MessagePump> pump_;
-  const std::unique_ptr<zmq_detail::ConnectionWatch> watch_;
-  const std::shared_ptr<const std::string> trouble_;
+  const std::shared_ptr<FirstConnection> first_connection_;
 };
 
 }  // namespace baton::control
