@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "src/backend/credentials.h"
 #include "src/security/key_file.h"
 #include "tests/support/backend_pair.h"
 
@@ -133,6 +134,36 @@ TEST_P(KeysTest, KeysThatCannotWorkAreRefusedAtStart) {
   ASSERT_EQ(::chmod((dir_ + "/decode.secret").c_str(), 0644), 0);
   EXPECT_THAT(refuse(options(Role::kReceiver, "decode")),
               AllOf(HasSubstr("mode 0644"), HasSubstr("chmod 600")));
+}
+
+// ---- what the log says at start
+// ------------------------------------------------------------------
+
+std::string logged(const Options& options) {
+  ::testing::internal::CaptureStderr();
+  const auto loaded = load_credentials(options);
+  std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(loaded.ok()) << loaded.status();
+  return log;
+}
+
+TEST(KeysLog, OpenPortsAreNamed) {
+  Options open = small_options(Role::kReceiver, 4, TransportChoice::kTcp);
+  EXPECT_EQ(logged(open), "");
+  open.pd_peer_host = "10.1.2.3";
+  EXPECT_THAT(logged(open), AllOf(HasSubstr("pd_security is none"), HasSubstr("10.1.2.3")));
+  open.pd_role = Role::kSender;
+  EXPECT_EQ(logged(open), "") << "a sender binds nothing";
+}
+
+TEST_P(KeysTest, ExemptionsAndRolesThatCannotWorkAreNamedInTheLog) {
+  Options sending = options(Role::kSender, "prefill");
+  EXPECT_EQ(logged(sending), "");
+  sending.pd_proxy_host = "stock.proxy";
+  sending.pd_proxy_port = 7500;
+  sending.pd_proxy_plain = true;
+  EXPECT_THAT(logged(sending), HasSubstr("stock.proxy:7500 is told without keys"));
+  EXPECT_THAT(logged(options(Role::kSender, "decode")), HasSubstr("(decode) the role receiver"));
 }
 
 }  // namespace
