@@ -26,9 +26,11 @@ class KeysTest : public ::testing::TestWithParam<TransportChoice> {
     dir_ = ::mkdtemp(name.data());
     make_key("prefill", security::KeyRole::kSender, {});
     make_key("decode", security::KeyRole::kReceiver, {"127.0.0.1", "localhost"});
+    make_key("decode-2", security::KeyRole::kReceiver, {"10.0.0.2"});
     std::ofstream list(dir_ + "/peers.keys");
     list << std::ifstream(dir_ + "/prefill.public").rdbuf()
-         << std::ifstream(dir_ + "/decode.public").rdbuf();
+         << std::ifstream(dir_ + "/decode.public").rdbuf()
+         << std::ifstream(dir_ + "/decode-2.public").rdbuf();
     make_key("stranger", security::KeyRole::kSender, {});
   }
   ~KeysTest() override { fs::remove_all(dir_); }
@@ -93,7 +95,7 @@ TEST_P(KeysTest, AnUnknownKeyGetsNothing) {
 }
 
 TEST_P(KeysTest, AReceiversKeyIsNoSenders) {
-  expect_refused(options(Role::kSender, "decode"), "refused this process's key");
+  expect_refused(options(Role::kSender, "decode-2"), "refused this process's key");
 }
 
 TEST_P(KeysTest, NoKeyGetsNothing) {

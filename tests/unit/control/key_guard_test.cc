@@ -19,6 +19,7 @@ class KeyGuardTest : public ::testing::Test {
   KeyGuardTest() {
     fleet_.add("prefill", "sender");
     fleet_.add("decode", "receiver", "*");
+    fleet_.add("decode-2", "receiver", "10.0.0.2");
     fleet_.add("proxy", "proxy", "*");
     fleet_.add("all", "any");
     fleet_.add("stranger", "");
@@ -36,12 +37,13 @@ class KeyGuardTest : public ::testing::Test {
 TEST_F(KeyGuardTest, RolesDecideWhoMayEnterWhere) {
   EXPECT_TRUE(admit("prefill", KeyGuard::kServerDomain).admitted);
   EXPECT_TRUE(admit("all", KeyGuard::kServerDomain).admitted);
-  EXPECT_THAT(admit("decode", KeyGuard::kServerDomain).why, HasSubstr("role receiver"));
+  EXPECT_TRUE(admit("decode", KeyGuard::kServerDomain).admitted) << "another rank of the same";
+  EXPECT_THAT(admit("decode-2", KeyGuard::kServerDomain).why, HasSubstr("role receiver"));
   EXPECT_THAT(admit("proxy", KeyGuard::kServerDomain).why, HasSubstr("role proxy"));
   EXPECT_THAT(admit("stranger", KeyGuard::kServerDomain).why, HasSubstr("is not in peers.keys"));
 
   EXPECT_TRUE(admit("prefill", KeyGuard::kPullDomain).admitted);
-  EXPECT_TRUE(admit("decode", KeyGuard::kPullDomain).admitted);
+  EXPECT_TRUE(admit("decode-2", KeyGuard::kPullDomain).admitted);
   EXPECT_FALSE(admit("proxy", KeyGuard::kPullDomain).admitted);
 
   EXPECT_FALSE(admit("prefill", "elsewhere").admitted);
