@@ -62,6 +62,44 @@ void add_demo(CLI::App& app, demo::DemoOptions& options, int& timeout_seconds) {
   add_faults(demo, options.fault);
 }
 
+struct KeyOptions {
+  GenerateKeys generate;
+  ShowKey show;
+  std::string role = "any";
+};
+
+void add_keys(CLI::App& app, KeyOptions& options) {
+  CLI::App& keys = *app.add_subcommand("keys", "Make and show the keys of pd_security: curve");
+  keys.require_subcommand(1);
+  keys.footer("Example:\n  baton keys generate --name decode-1 --role receiver --address 10.0.0.7");
+
+  CLI::App& generate =
+      *keys.add_subcommand("generate", "Write NAME.secret (mode 0600) and NAME.public");
+  generate.footer(
+      "Example, on the machine that the key is for:\n"
+      "  baton keys generate --out /etc/baton --name decode-1 --role receiver --address "
+      "10.0.0.7\n\n"
+      "Exit status: 0 if both files were written, 1 if not, 2 for wrong arguments.");
+  generate.add_option("--out", options.generate.dir, "Directory for the files")
+      ->capture_default_str();
+  generate.add_option("--name", options.generate.name, "Whose key this is: a process or a machine")
+      ->capture_default_str();
+  generate.add_option("--role", options.role, "What the owner of the key may be")
+      ->check(CLI::IsMember({"sender", "receiver", "proxy", "any"}))
+      ->capture_default_str();
+  generate.add_option("--address", options.generate.addresses,
+                      "Where senders reach the owner, if it is a receiver or a proxy: HOST, "
+                      "HOST:PORT, or '*' for any; may be given several times");
+  generate.add_flag("--force", options.generate.force, "Replace files that are there");
+
+  CLI::App& show = *keys.add_subcommand("show",
+                                        "Print the public key of a .secret file, or check "
+                                        "a list of public keys");
+  show.footer("Example:\n  baton keys show /etc/baton/decode-1.secret");
+  show.add_option("FILE", options.show.path, "A .secret file, a .public file, or a list of keys")
+      ->required();
+}
+
 }  // namespace
 
 Command parse_command_line(int argc, char** argv) {
@@ -69,14 +107,25 @@ Command parse_command_line(int argc, char** argv) {
                "baton");
   app.set_version_flag("--version", std::string("baton ") + BATON_VERSION);
   app.require_subcommand(1);
-  app.footer("Example:\n  baton demo --transport shm");
+  app.footer(
+      "Examples:\n  baton demo --transport shm\n  baton keys generate --name prefill-1 --role "
+      "sender");
   demo::DemoOptions options;
   auto timeout_seconds = static_cast<int>(options.timeout.count());
   add_demo(app, options, timeout_seconds);
+  KeyOptions keys;
+  add_keys(app, keys);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return ExitNow{app.exit(error) == 0 ? 0 : kUsageError};
+  }
+  if (CLI::App* const chosen = app.get_subcommand("keys"); chosen->parsed()) {
+    if (chosen->get_subcommand("show")->parsed()) {
+      return keys.show;
+    }
+    keys.generate.role = security::parse_role(keys.role).value();
+    return keys.generate;
   }
   options.timeout = std::chrono::seconds(timeout_seconds);
   return options;

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "tools/demo/options.h"
+#include "tools/keys.h"
 
 namespace baton {
 
@@ -12,7 +13,7 @@ struct ExitNow {
   int status = 0;
 };
 
-using Command = std::variant<ExitNow, demo::DemoOptions>;
+using Command = std::variant<ExitNow, demo::DemoOptions, GenerateKeys, ShowKey>;
 
 inline constexpr int kUsageError = 2;
 

@@ -42,6 +42,12 @@ int run(int argc, char** argv) {
   if (const auto* exit_now = std::get_if<ExitNow>(&command)) {
     return exit_now->status;
   }
+  if (const auto* generate = std::get_if<GenerateKeys>(&command)) {
+    return generate_keys(*generate);
+  }
+  if (const auto* show = std::get_if<ShowKey>(&command)) {
+    return show_key(*show);
+  }
   return demo::run_demo(std::get<demo::DemoOptions>(command));
 }
 
@@ -51,6 +57,12 @@ int run(int argc, char** argv) {
   const Command command = parse_command_line(argc, argv);
   if (const auto* exit_now = std::get_if<ExitNow>(&command)) {
     return exit_now->status;
+  }
+  if (const auto* generate = std::get_if<GenerateKeys>(&command)) {
+    return generate_keys(*generate);
+  }
+  if (const auto* show = std::get_if<ShowKey>(&command)) {
+    return show_key(*show);
   }
   fmt::print(stderr, "baton demo: this build has no llama.cpp (BATON_WITH_LLAMA=OFF)\n");
   return 1;

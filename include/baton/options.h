@@ -23,6 +23,11 @@ enum class Integrity : std::uint8_t {
   kParanoid,  ///< and again at claim
 };
 
+enum class Security : std::uint8_t {
+  kNone,   ///< whoever reaches the ports is heard
+  kCurve,  ///< keys and encryption on the control plane, keys on the data planes
+};
+
 /// Everything a PdBackend can be told. Each member is the YAML key of the same name; the README's
 /// table has ranges and meanings. validate() is called by PdBackend::create.
 struct Options {
@@ -57,6 +62,15 @@ struct Options {
   bool pd_poison_pages = false;
   /// Spin for a while before sleeping: lower latency for a core that is rarely idle.
   bool busy_poll = false;
+
+  // Keys; docs/security.md.
+  Security pd_security = Security::kNone;
+  /// This process's own key: NAME.secret of `baton keys generate`, readable by its owner only.
+  std::string pd_secret_key_file;
+  /// The public keys of the fleet, their roles and addresses. Read once, at start.
+  std::string pd_peer_keys_file;
+  /// Sender: the proxy is a stock LMCache one; what it is told is neither secret nor proven.
+  bool pd_proxy_plain = false;
 
   // Time limits: all finite, all above 0.
   std::chrono::milliseconds pd_handshake_timeout_ms{5'000};

@@ -3,6 +3,7 @@
 #include <future>
 #include <utility>
 
+#include "src/backend/credentials.h"
 #include "src/backend/settings.h"
 #include "src/base/log.h"
 #include "src/control/zmq/zmq_network.h"
@@ -21,6 +22,11 @@ constexpr Duration kBusyPollSpin = std::chrono::microseconds(200);
 StatusOr<std::unique_ptr<Stack>> Stack::create(const Options& options, const CacheLayout& layout,
                                                FaultInjection faults) {
   std::unique_ptr<Stack> stack(new Stack(options));
+  auto credentials = load_credentials(options);
+  if (!credentials.ok()) {
+    return credentials.status();
+  }
+  stack->credentials_ = *std::move(credentials);
   const auto shape = buffer_shape(layout, options);
   if (!shape.ok()) {
     return shape.status();
@@ -80,6 +86,7 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   }
   control::ZmqOptions zmq;
   zmq.max_message_bytes = options_.pd_max_message_bytes;
+  zmq.credentials = credentials_;
   network_ = std::make_unique<control::ZmqNetwork>(*loop_, zmq);
   if (options_.pd_role == Role::kSender) {
     staging_ = StagingPool::create(buffer_, loop_ref_);

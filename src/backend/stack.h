@@ -13,6 +13,7 @@
 #include "src/memory/registered_buffer.h"
 #include "src/memory/staging_pool.h"
 #include "src/receiver/receiver.h"
+#include "src/security/credentials.h"
 #include "src/sender/sender.h"
 #include "src/transport/transport.h"
 
@@ -43,6 +44,7 @@ class Stack {
   Status build_transports_on_loop(std::uint32_t worker_id);
 
   const Options options_;
+  std::shared_ptr<const security::Credentials> credentials_;  // null: no keys
   bool closed_ = false;
   Epoch epoch_ = Epoch::random();
   std::unique_ptr<EventLoop> loop_;  // stopped by close(), but there until the end

@@ -82,6 +82,16 @@ constexpr std::array kTable{
               "receiver: fill a page with 0xDB before it is granted; for tests"},
     OptionRow{"busy_poll", Origin::kBaton, &Options::busy_poll, kNone,
               "spin before sleeping: lower latency for a core that is never idle"},
+    OptionRow{"pd_security", Origin::kBaton, &Options::pd_security, kNone,
+              "curve: only who has an allowed key is heard (docs/security.md); none: whoever "
+              "reaches the ports"},
+    OptionRow{"pd_secret_key_file", Origin::kBaton, FilePath{&Options::pd_secret_key_file}, kNone,
+              "this process's own key, mode 0600; needed with curve"},
+    OptionRow{
+        "pd_peer_keys_file", Origin::kBaton, FilePath{&Options::pd_peer_keys_file}, kNone,
+        "public keys of the fleet with roles and addresses, read at start; needed with curve"},
+    OptionRow{"pd_proxy_plain", Origin::kBaton, &Options::pd_proxy_plain, kNone,
+              "sender: the proxy is a stock LMCache one, told without keys and in the clear"},
     OptionRow{"pd_handshake_timeout_ms", Origin::kBaton, &Options::pd_handshake_timeout_ms, kTimeMs,
               "how long meeting a peer may take", kFinite},
     OptionRow{"pd_admission_timeout_ms", Origin::kBaton, &Options::pd_admission_timeout_ms, kTimeMs,

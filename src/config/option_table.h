@@ -21,6 +21,11 @@ struct Seconds {
   std::string_view ms_name;  ///< Baton's key for the same member
 };
 
+/// A path, as against the other texts, which are hosts.
+struct FilePath {
+  std::string Options::*member;
+};
+
 /// A key of LMCache's for which only one value works here.
 struct OnlyValue {
   enum class Kind : std::uint8_t { kBool, kText };
@@ -37,7 +42,7 @@ using Target =
                  std::size_t Options::*, std::string Options::*,
                  std::vector<std::uint16_t> Options::*, std::chrono::milliseconds Options::*,
                  Role Options::*, TransportChoice Options::*, Integrity Options::*,
-                 ProxyKind Options::*, Seconds, OnlyValue, Unused>;
+                 ProxyKind Options::*, Security Options::*, FilePath, Seconds, OnlyValue, Unused>;
 
 enum class Origin : std::uint8_t { kLmcache, kBaton };
 
@@ -76,6 +81,8 @@ inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
 inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},
                                                     {"baton", ProxyKind::kBaton}};
+inline constexpr Choice<Security> kSecurities[] = {{"none", Security::kNone},
+                                                   {"curve", Security::kCurve}};
 
 constexpr std::span<const Choice<Role>> choices(Role Options::* /*member*/) {
   return kRoles;
@@ -88,6 +95,9 @@ constexpr std::span<const Choice<Integrity>> choices(Integrity Options::* /*memb
 }
 constexpr std::span<const Choice<ProxyKind>> choices(ProxyKind Options::* /*member*/) {
   return kProxyKinds;
+}
+constexpr std::span<const Choice<Security>> choices(Security Options::* /*member*/) {
+  return kSecurities;
 }
 
 /// Members that are enumerations.

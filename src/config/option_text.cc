@@ -59,6 +59,7 @@ std::string type_text(const OptionRow& row) {
       [](std::vector<std::uint16_t> Options::* /*member*/) {
         return std::string("int or list of int");
       },
+      [](const FilePath& /*path*/) { return std::string("str"); },
       [](const ChoiceMember auto& member) { return choice_names(member); },
       [](const Seconds& /*seconds*/) { return std::string("float"); },
       [](const OnlyValue& only) {
@@ -76,6 +77,7 @@ std::string default_text(const OptionRow& row) {
       [&](const NumberMember auto& member) { return fmt::format("{}", defaults.*member); },
       [&](milliseconds Options::*member) { return fmt::format("{}", (defaults.*member).count()); },
       [&](std::string Options::*member) { return defaults.*member; },
+      [&](const FilePath& path) { return defaults.*path.member; },
       [&](const ChoiceMember auto& member) { return choice_name(member, defaults); },
       [](const OnlyValue& only) { return std::string(only.value); },
       // Ports have none, nor what is not used; that of seconds stands with the milliseconds.
@@ -96,6 +98,9 @@ std::string range_text(const OptionRow& row) {
       },
       [&](std::string Options::* /*member*/) {
         return fmt::format("a host name or address of at most {} bytes", kMaxHostBytes);
+      },
+      [&](const FilePath& /*path*/) {
+        return fmt::format("a path of at most {} bytes", kMaxPathBytes);
       },
       [&](const OnlyValue& only) { return fmt::format("only {}", only.value); },
       [](const auto& /*target*/) { return std::string(); },

@@ -66,6 +66,10 @@ std::optional<std::string> to_host(const YamlScalar& scalar) {
   return is_host(scalar.text) ? std::optional(scalar.text) : std::nullopt;
 }
 
+std::optional<std::string> to_path(const YamlScalar& scalar) {
+  return is_path(scalar.text) ? std::optional(scalar.text) : std::nullopt;
+}
+
 bool is_only(const OnlyValue& only, const YamlScalar& scalar) {
   return only.kind == OnlyValue::Kind::kText ? scalar.text == only.value
                                              : to_bool(scalar) == (only.value == "true");
@@ -85,6 +89,7 @@ bool assign_scalar(const OptionRow& row, const YamlScalar& scalar, Options& opti
         return set(options, seconds.member, to_milliseconds(scalar, row.range));
       },
       [&](std::string Options::*member) { return set(options, member, to_host(scalar)); },
+      [&](const FilePath& path) { return set(options, path.member, to_path(scalar)); },
       [&](const ChoiceMember auto& member) { return set_choice(options, member, scalar); },
       [&](const OnlyValue& only) { return is_only(only, scalar); },
       [&](Unused kind) { return kind != Unused::kNumber || to_float(scalar).has_value(); },
@@ -146,6 +151,10 @@ Status check_range(const OptionRow& row, const Options& options) {
       [&](milliseconds Options::*member) { return check_milliseconds(row, options.*member); },
       [&](std::string Options::*member) {
         return is_host(options.*member) ? absl::OkStatus() : refused(row, quote(options.*member));
+      },
+      [&](const FilePath& path) {
+        return is_path(options.*path.member) ? absl::OkStatus()
+                                             : refused(row, quote(options.*path.member));
       },
       [&](std::vector<std::uint16_t> Options::*member) {
         const std::size_t count = (options.*member).size();

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "src/base/text.h"
 #include "src/config/option_table.h"
 #include "src/config/option_values.h"
 
@@ -89,6 +90,45 @@ Status check_sender(const Options& options) {
   return absl::OkStatus();
 }
 
+/// Half a set of keys protects nothing: each mistake is refused, none is guessed about.
+Status check_security(const Options& options) {
+  struct File {
+    std::string_view name;
+    const std::string& path;
+  };
+  const bool curve = options.pd_security == Security::kCurve;
+  for (const File& file : {File{"pd_secret_key_file", options.pd_secret_key_file},
+                           File{"pd_peer_keys_file", options.pd_peer_keys_file}}) {
+    if (curve && file.path.empty()) {
+      return invalid(
+          fmt::format("{} is missing, but pd_security is curve; `baton keys generate` makes keys, "
+                      "docs/security.md says what goes where",
+                      file.name));
+    }
+    if (!curve && !file.path.empty()) {
+      return invalid(
+          fmt::format("{} is {}, but pd_security is none: set pd_security: curve to use the keys, "
+                      "or leave the file out",
+                      file.name, quote(file.path)));
+    }
+  }
+  if (options.pd_proxy_plain && !curve) {
+    return invalid(
+        "pd_proxy_plain is true, but pd_security is none: there is nothing to exempt the proxy "
+        "from; leave it out");
+  }
+  if (options.pd_proxy_plain && options.pd_proxy_kind == ProxyKind::kBaton) {
+    return invalid(
+        "pd_proxy_plain is true, but pd_proxy_kind is baton: the exemption is for stock proxies, "
+        "give "
+        "Baton's a key");
+  }
+  if (options.pd_proxy_plain && options.pd_proxy_host.empty()) {
+    return invalid("pd_proxy_plain is true, but pd_proxy_host is missing; leave out both or none");
+  }
+  return absl::OkStatus();
+}
+
 /// A decoder that gives up sooner than a put may last would lose chunks that still come.
 Status check_time_limits(const Options& options) {
   if (options.pd_claim_ttl_ms < options.pd_claim_timeout_ms) {
@@ -132,6 +172,9 @@ Status Options::validate() const {
     return status;
   }
   if (Status status = check_versions(*this); !status.ok()) {
+    return status;
+  }
+  if (Status status = check_security(*this); !status.ok()) {
     return status;
   }
   return pd_role == Role::kReceiver ? check_receiver(*this) : check_sender(*this);

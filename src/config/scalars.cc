@@ -76,6 +76,10 @@ std::optional<std::vector<std::uint16_t>> to_ports(const YamlValue& value, const
   return ports;
 }
 
+bool is_path(std::string_view text) {
+  return text.size() <= kMaxPathBytes && text.find('\0') == std::string_view::npos;
+}
+
 bool is_host(std::string_view text) {
   return text.size() <= kMaxHostBytes && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

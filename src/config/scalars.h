@@ -28,6 +28,11 @@ std::optional<std::chrono::milliseconds> to_milliseconds(const YamlScalar& secon
 /// At most kMaxPorts; a port may stand alone for a list of one.
 std::optional<std::vector<std::uint16_t>> to_ports(const YamlValue& value, const Range& range);
 
+inline constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX without the end
+
+/// Whether `text` may name a file, or none: short enough, and without a zero byte.
+bool is_path(std::string_view text);
+
 /// Whether `text` is empty or may stand between "tcp://" and a port.
 bool is_host(std::string_view text);
 

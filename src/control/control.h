@@ -28,6 +28,10 @@ class Server {
   virtual ~Server() = default;
   /// kUnavailable if the route is gone or its queue is full; never blocks.
   virtual Status send(const Route& to, std::string_view payload) = 0;
+  /// For who sends rubbish: from now on nothing of that route reaches the handler, and a network
+  /// with keys refuses the sender's key for a while. Forgotten once kMaxCutOff others came after.
+  static constexpr std::size_t kMaxCutOff = 1024;
+  virtual void cut_off(const Route& from) = 0;
   /// The endpoint really bound: "tcp://127.0.0.1:34567" (port 0 asks for any).
   virtual std::string endpoint() const = 0;
 };
@@ -39,6 +43,9 @@ class Client {
   /// Queues the message, also while the connection is still being made; kUnavailable when the
   /// queue is full. Never blocks.
   virtual Status send(std::string_view payload) = 0;
+  /// What is known of why there is no connection, for the message of who waits in vain: "it
+  /// refused this process's key …". Empty while nothing is.
+  virtual std::string trouble() const { return {}; }
 };
 
 /// One-way, at most once: a message that can't be handed to a connected peer is not queued for
@@ -71,7 +78,8 @@ class Network {
   virtual ~Network() = default;
   virtual StatusOr<std::unique_ptr<Server>> bind_server(const std::string& endpoint,
                                                         Server::Handler handler) = 0;
-  /// `identity`: at most 255 bytes, unique per live client of a server; contains the epoch.
+  /// `identity`: "<kind>-<epoch>-<anything>", at most 255 bytes, unique per live client of a
+  /// server. With keys, what stands before the second '-' belongs to the key that used it first.
   virtual StatusOr<std::unique_ptr<Client>> connect_client(const std::string& endpoint,
                                                            const std::string& identity,
                                                            Client::Handler handler) = 0;

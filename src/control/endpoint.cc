@@ -63,6 +63,18 @@ Status check_identity(std::string_view identity) {
   return absl::OkStatus();
 }
 
+std::string_view identity_owner(std::string_view identity) {
+  const std::size_t first = identity.find('-');
+  return first == std::string_view::npos ? identity
+                                         : identity.substr(0, identity.find('-', first + 1));
+}
+
+bool is_of_epoch(std::string_view identity, std::string_view epoch) {
+  constexpr std::string_view kKind = "baton-";
+  const std::string_view owner = identity_owner(identity);
+  return owner.starts_with(kKind) && owner.substr(kKind.size()) == epoch;
+}
+
 Status check_payload(std::size_t payload_bytes, std::size_t max_message_bytes) {
   if (payload_bytes > max_message_bytes) {
     return absl::InvalidArgumentError(

@@ -16,6 +16,13 @@ Status check_endpoint(std::string_view endpoint, EndpointUse use);
 /// ZeroMQ's rule: 1 to 255 bytes, the first of them not zero (ZeroMQ keeps those to itself).
 Status check_identity(std::string_view identity);
 
+/// "<kind>-<epoch>" of an identity "<kind>-<epoch>-<anything>"; all of any other.
+std::string_view identity_owner(std::string_view identity);
+
+/// Whether the identity is one of the Baton process with that epoch (in hex). Only its beginning
+/// counts: what follows is the peer's to choose, and no key answers for it.
+bool is_of_epoch(std::string_view identity, std::string_view epoch);
+
 /// kInvalidArgument if `payload_bytes` is above the limit that peers drop a connection for.
 Status check_payload(std::size_t payload_bytes, std::size_t max_message_bytes);
 

@@ -6,11 +6,22 @@
 #include <variant>
 
 #include "src/base/log.h"
+#include "src/control/endpoint.h"
 #include "src/wire/codec.h"
 #include "src/wire/status_text.h"
 
 namespace baton::receiver {
 namespace {
+
+/// Nonsense that is forgiven: a peer of another version, or of LMCache, sends some at first.
+constexpr std::uint32_t kMaxStrikes = 16;
+/// Routes whose strikes are counted at a time.
+constexpr std::size_t kMaxStruck = 1'024;
+
+/// A sender that can't be told which pages it was granted can't give them back either.
+Status cannot_tell() {
+  return absl::UnavailableError(std::string("it can't be told of its grants"));
+}
 
 template <typename Response>
 Response failed(std::uint64_t put_id, const Status& why) {
@@ -117,8 +128,8 @@ std::uint32_t Receiver::evict_all_retained() {
 }
 
 Receiver::Stats Receiver::stats() const {
-  return {pool_.counts(), table_.size(),      table_.waiting(),
-          peers_.size(),  rejected_messages_, refused_handshakes_};
+  return {pool_.counts(),     table_.size(),       table_.waiting(), peers_.size(),
+          rejected_messages_, refused_handshakes_, cut_off_};
 }
 
 // ---- the alloc port ----------------------------------------------------------------------------
@@ -143,7 +154,7 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
     return absl::UnavailableError(fmt::format("meant for receiver {}, this is {}",
                                               parties.receiver_epoch.brief(), env_.epoch.brief()));
   }
-  if (from.find(parties.sender_epoch.hex()) == std::string::npos) {
+  if (!control::is_of_epoch(from, parties.sender_epoch.hex())) {
     return absl::PermissionDeniedError(fmt::format(
         "the message speaks for sender {}, its socket does not", parties.sender_epoch.brief()));
   }
@@ -179,7 +190,7 @@ void Receiver::handle(const control::Route& from, const wire::AllocRequest& mess
   }
   if (result.ok()) {
     if (!answer(from, *std::move(result))) {
-      lose_silent(message.baton->parties.sender_epoch);
+      lose(message.baton->parties.sender_epoch, cannot_tell());
     }
     return;
   }
@@ -247,6 +258,26 @@ void Receiver::reject(const control::Route& from, std::string_view what, const S
   ++rejected_messages_;
   log::limited_warning("{}: a message from '{}' was dropped: {}", what, from,
                        std::string(why.message()));
+  if (strikes_.size() >= kMaxStruck && !strikes_.contains(from)) {
+    strikes_.clear();  // Whoever goes on is counted again.
+  }
+  if (++strikes_[from] >= kMaxStrikes) {
+    strikes_.erase(from);
+    cut_off(from);
+  }
+}
+
+void Receiver::cut_off(const control::Route& from) {
+  ++cut_off_;
+  log::limited_warning("'{}' is cut off after {} senseless messages", from, kMaxStrikes);
+  init_->cut_off(from);
+  alloc_->cut_off(from);
+  for (const auto& [sender, peer] : peers_) {
+    if (control::is_of_epoch(from, sender.hex())) {
+      lose(sender, absl::PermissionDeniedError(std::string("it sent too much nonsense")));
+      return;
+    }
+  }
 }
 
 bool Receiver::answer(const control::Route& to, const wire::Message& message) {
@@ -257,10 +288,8 @@ bool Receiver::answer(const control::Route& to, const wire::Message& message) {
   return sent.ok();
 }
 
-void Receiver::lose_silent(const Epoch& sender) {
-  env_.scheduler.post(lifetime_.guard([this, sender] {
-    on_writer_gone(sender, absl::UnavailableError(std::string("it can't be told of its grants")));
-  }));
+void Receiver::lose(const Epoch& sender, const Status& why) {
+  env_.scheduler.post(lifetime_.guard([this, sender, why] { on_writer_gone(sender, why); }));
 }
 
 void Receiver::answer_open(const control::Route& to, const std::string& req_id,
@@ -277,7 +306,7 @@ void Receiver::on_open_decided(const Request& request, const Status& status) {
 
 void Receiver::on_chunk_update(const Put& put, wire::ChunkUpdate update) {
   if (!answer(put.request->route, std::move(update))) {
-    lose_silent(put.request->id.sender);
+    lose(put.request->id.sender, cannot_tell());
   }
 }
 

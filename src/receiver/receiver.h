@@ -4,6 +4,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -62,6 +63,7 @@ class Receiver final : private RequestListener,
     std::uint64_t peers = 0;
     std::uint64_t rejected_messages = 0;
     std::uint64_t refused_handshakes = 0;
+    std::uint64_t cut_off = 0;  ///< peers that sent too much nonsense
   };
   Stats stats() const;
   std::string audit() const { return pool_.audit(); }
@@ -112,11 +114,13 @@ class Receiver final : private RequestListener,
   /// Ends a request from this side: its sender is told, and drains.
   void end_and_tell(const RequestId& id, const Status& why);
   void fence(const Epoch& sender, Peer& peer);
+  /// Counts a message that nobody honest sends; who sends kMaxStrikes of them is cut off.
   void reject(const control::Route& from, std::string_view what, const Status& why);
+  void cut_off(const control::Route& from);
   /// False if it could not be sent.
   bool answer(const control::Route& to, const wire::Message& message);
-  /// A sender that can't be told which pages it was granted can't give them back either.
-  void lose_silent(const Epoch& sender);
+  /// In a later turn: its unfinished requests end, and it is fenced.
+  void lose(const Epoch& sender, const Status& why);
   void answer_open(const control::Route& to, const std::string& req_id, std::uint64_t attempt,
                    const Status& status);
 
@@ -144,7 +148,9 @@ class Receiver final : private RequestListener,
   std::unique_ptr<control::Server> init_;
   std::unique_ptr<control::Server> alloc_;
   TimerId sweep_timer_ = kNoTimer;
+  std::map<control::Route, std::uint32_t> strikes_;  // of the last kMaxStruck routes or so
   std::uint64_t rejected_messages_ = 0;
+  std::uint64_t cut_off_ = 0;
   std::uint64_t refused_handshakes_ = 0;
   Lifetime lifetime_;
 };

@@ -1,6 +1,7 @@
 // Receiver's half that speaks with the other ranks of its TP group.
 #include <utility>
 
+#include "src/control/endpoint.h"
 #include "src/receiver/receiver.h"
 
 namespace baton::receiver {
@@ -28,7 +29,7 @@ void Receiver::make_group() {
 }
 
 void Receiver::handle(const control::Route& from, const wire::GroupJoin& message) {
-  if (leader_ == nullptr || from.find(message.epoch.hex()) == std::string::npos) {
+  if (leader_ == nullptr || !control::is_of_epoch(from, message.epoch.hex())) {
     reject(
         from, "alloc port",
         absl::PermissionDeniedError(std::string("a GroupJoin, but this is not its group's leader, "

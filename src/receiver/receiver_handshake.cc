@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "src/base/log.h"
+#include "src/control/endpoint.h"
 #include "src/receiver/handshake.h"
 #include "src/receiver/receiver.h"
 #include "src/wire/codec.h"
@@ -32,6 +33,13 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
   }
   const auto inner = wire::decode(*request->baton, config_.limits);
   const auto* hello = inner.ok() ? std::get_if<wire::Hello>(&*inner) : nullptr;
+  if (hello != nullptr && !control::is_of_epoch(from, hello->epoch.hex())) {
+    // A ticket for another sender's epoch would be the right to write in its name.
+    reject(from, "init port",
+           absl::PermissionDeniedError(fmt::format(
+               "the hello speaks for sender {}, its socket does not", hello->epoch.brief())));
+    return;
+  }
   StatusOr<wire::Welcome> result = hello != nullptr
                                        ? welcome(*hello)
                                        : StatusOr<wire::Welcome>(absl::InvalidArgumentError(
@@ -44,7 +52,7 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
     response.baton = wire::encode(*std::move(result));
   } else {
     ++refused_handshakes_;
-    log::warning("handshake refused: {}", std::string(result.status().message()));
+    log::limited_warning("handshake refused: {}", std::string(result.status().message()));
     response.baton = wire::encode(wire::Refusal{static_cast<std::uint32_t>(result.status().code()),
                                                 wire::status_text(result.status())});
   }

@@ -53,11 +53,17 @@ void PeerLink::start_handshake() {
   deadline_ = scheduler_.now() + config_.handshake_timeout;
   timer_ = scheduler_.run_at(deadline_, attempt_->guard([this] {
     timer_ = kNoTimer;
+    std::string why;
+    for (const control::Client* client : {init_.get(), alloc_.get()}) {
+      if (client != nullptr && why.empty()) {
+        why = client->trouble();
+      }
+    }
     finish(absl::DeadlineExceededError(fmt::format(
-        "receiver {} did not finish the handshake within {} ms (pd_handshake_timeout_ms): is it "
-        "there, and is the port its init port?",
+        "receiver {} did not finish the handshake within {} ms (pd_handshake_timeout_ms): {}",
         address_.init_endpoint,
-        std::chrono::duration_cast<std::chrono::milliseconds>(config_.handshake_timeout).count())));
+        std::chrono::duration_cast<std::chrono::milliseconds>(config_.handshake_timeout).count(),
+        why.empty() ? "is it there, and is the port its init port?" : why)));
   }));
   const std::string identity = fmt::format("baton-{}-{}", config_.epoch.hex(), ++connections_);
   auto init = network_.connect_client(

@@ -22,14 +22,16 @@ const std::vector<Layer>& layers() {
   static const std::vector<Layer> all = {
       {"base", {}},
       {"memory", {"base"}},
+      {"security", {"base"}},
       {"config", {"base"}},
       {"wire", {"base"}},
       {"transport", {"base", "memory"}},
-      {"control", {"base"}},
+      {"control", {"base", "security"}},
       {"sender", {"base", "memory", "wire", "transport", "control"}},
       {"receiver", {"base", "memory", "wire", "transport", "control"}},
       {"backend",
-       {"base", "memory", "config", "wire", "transport", "control", "sender", "receiver"}},
+       {"base", "memory", "security", "config", "wire", "transport", "control", "sender",
+        "receiver"}},
       {"engine", {"base"}},
       {"proxy", {"base", "wire", "control"}},
   };

@@ -18,6 +18,7 @@ class InprocServer final : public Server {
   Status send(const Route& to, std::string_view payload) override {
     return hub_->send_to_client(*state_, to, payload);
   }
+  void cut_off(const Route& from) override { state_->cut_off.insert(from); }
   std::string endpoint() const override { return state_->endpoint; }
 
  private:

@@ -175,7 +175,7 @@ void Hub::carry_to_server(ClientState& client, const std::shared_ptr<ServerState
                           std::string_view payload) {
   carry({Envelope::Kind::kToServer, client.endpoint, client.identity, payload}, client.to_server,
         [weak = std::weak_ptr(server), from = client.identity](std::string_view arrived) {
-          if (const auto alive = weak.lock()) {
+          if (const auto alive = weak.lock(); alive && !alive->cut_off.contains(from)) {
             alive->handler(from, arrived);
           }
         });

@@ -12,6 +12,7 @@
 
 #include "src/base/scheduler.h"
 #include "src/control/inproc/inproc_network.h"
+#include "src/control/recent_set.h"
 
 namespace baton::control::inproc {
 
@@ -31,6 +32,7 @@ struct ServerState {
   std::string endpoint;
   Server::Handler handler;
   std::map<Route, std::weak_ptr<ClientState>> routes;
+  RecentSet cut_off{Server::kMaxCutOff};
 };
 
 struct ClientState {

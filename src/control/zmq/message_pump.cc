@@ -7,18 +7,15 @@
 
 namespace baton::control::zmq_detail {
 
-MessagePump::MessagePump(Reactor& reactor, Socket socket, OnMessage on_message,
-                         OnWritable on_writable)
+MessagePump::MessagePump(Reactor& reactor, Socket socket, PumpConfig config)
     : reactor_(reactor),
       socket_(std::move(socket)),
       fd_(socket_.fd()),
-      on_message_(std::move(on_message)),
-      on_writable_(std::move(on_writable)) {}
+      config_(std::move(config)) {}
 
 std::shared_ptr<MessagePump> MessagePump::start(Reactor& reactor, Socket socket,
-                                                OnMessage on_message, OnWritable on_writable) {
-  std::shared_ptr<MessagePump> pump(
-      new MessagePump(reactor, std::move(socket), std::move(on_message), std::move(on_writable)));
+                                                PumpConfig config) {
+  std::shared_ptr<MessagePump> pump(new MessagePump(reactor, std::move(socket), std::move(config)));
   reactor.watch(pump->fd_, EPOLLIN, [weak = std::weak_ptr(pump)](std::uint32_t) {
     if (const auto self = weak.lock()) {
       self->take_turn();
@@ -75,8 +72,8 @@ void MessagePump::take_turn() {
   }
   if (events.writable) {
     send_blocked_ = false;
-    if (on_writable_) {
-      on_writable_();
+    if (config_.on_writable) {
+      config_.on_writable();
     }
   }
 }
@@ -85,16 +82,17 @@ void MessagePump::take_turn() {
 void MessagePump::read_messages() {
   for (int i = 0; i < kFramesPerTurn; ++i) {
     std::string frame;
-    const Socket::Read read = socket_.receive_frame(frame);
+    const Socket::Read read = socket_.receive_frame(frame, user_);
     if (read == Socket::Read::kNothing) {
       return;
     }
-    if (frames_.size() < kMaxFrames) {
+    if (frames_.size() < config_.max_frames) {
       frames_.push_back(std::move(frame));
     }
     if (read == Socket::Read::kLastFrame) {
-      const auto message = std::exchange(frames_, {});
-      on_message_(message);
+      const auto frames = std::exchange(frames_, {});
+      const std::string user = std::exchange(user_, {});
+      config_.on_message({frames, user});
       if (stopped_) {
         return;
       }

@@ -15,6 +15,19 @@
 
 namespace baton::control::zmq_detail {
 
+struct Message {
+  std::span<const std::string> frames;
+  std::string_view user;  ///< the sender's key, where there are keys
+};
+
+/// `on_writable` may be null; it runs in a turn of its own once a send that failed may succeed.
+struct PumpConfig {
+  /// Longer messages arrive cut to this many frames; the others are dropped as they are read.
+  std::size_t max_frames = 4;
+  absl::AnyInvocable<void(const Message& message)> on_message = nullptr;
+  absl::AnyInvocable<void()> on_writable = nullptr;
+};
+
 /// Reads whole messages, a bounded number of frames a turn so that a chatty peer starves nobody,
 /// and loses no edge of the socket's descriptor.
 ///
@@ -22,16 +35,9 @@ namespace baton::control::zmq_detail {
 /// let go from inside the callback. All on the loop.
 class MessagePump : public std::enable_shared_from_this<MessagePump> {
  public:
-  /// Longer messages arrive cut to this many frames: no socket of ours expects so many.
-  static constexpr std::size_t kMaxFrames = 4;
   static constexpr int kFramesPerTurn = 128;
 
-  using OnMessage = absl::AnyInvocable<void(std::span<const std::string> frames)>;
-  using OnWritable = absl::AnyInvocable<void()>;
-
-  /// `on_writable` may be null; it runs in a turn of its own once a send that failed may succeed.
-  static std::shared_ptr<MessagePump> start(Reactor& reactor, Socket socket, OnMessage on_message,
-                                            OnWritable on_writable = nullptr);
+  static std::shared_ptr<MessagePump> start(Reactor& reactor, Socket socket, PumpConfig config);
   ~MessagePump() { stop(); }
   MessagePump(const MessagePump&) = delete;
   MessagePump& operator=(const MessagePump&) = delete;
@@ -44,7 +50,7 @@ class MessagePump : public std::enable_shared_from_this<MessagePump> {
   Socket& socket() { return socket_; }
 
  private:
-  MessagePump(Reactor& reactor, Socket socket, OnMessage on_message, OnWritable on_writable);
+  MessagePump(Reactor& reactor, Socket socket, PumpConfig config);
 
   void take_turn();
   void read_messages();
@@ -53,9 +59,10 @@ class MessagePump : public std::enable_shared_from_this<MessagePump> {
   Reactor& reactor_;
   Socket socket_;
   const int fd_;
-  OnMessage on_message_;
-  OnWritable on_writable_;
-  std::vector<std::string> frames_;  // of the message being read; may span turns
+  PumpConfig config_;
+  // The message being read; may span turns.
+  std::vector<std::string> frames_;
+  std::string user_;
   bool turn_scheduled_ = false;
   bool send_blocked_ = false;
   bool stopped_ = false;

@@ -17,6 +17,8 @@ namespace baton::control::zmq_detail {
 namespace {
 
 constexpr std::size_t kMaxEndpointBytes = 1024;
+// No handler, no admission. Stable libzmq takes it, but its header names it for drafts only.
+constexpr int kZapEnforceDomain = 93;
 constexpr std::chrono::milliseconds kLongestTime = std::chrono::hours(1);
 // ZMQ_HEARTBEAT_TTL travels as 16 bits of tenths of a second.
 constexpr std::chrono::milliseconds kLongestHeartbeat{6'553'500};
@@ -43,6 +45,9 @@ Status check(const ZmqOptions& options) {
   constexpr auto kMaxBytes = static_cast<std::size_t>(std::numeric_limits<int>::max());
   if (options.hwm < 1) {
     return out_of_range("hwm", options.hwm, 1, std::numeric_limits<int>::max());
+  }
+  if (options.receive_hwm < 1) {
+    return out_of_range("receive_hwm", options.receive_hwm, 1, std::numeric_limits<int>::max());
   }
   if (options.max_message_bytes < 1 || options.max_message_bytes > kMaxBytes) {
     return out_of_range("max_message_bytes", options.max_message_bytes, 1, kMaxBytes);
@@ -80,7 +85,20 @@ class OptionSetter {
   void set_wide(int option, std::int64_t value) {
     ok_ = zmq_setsockopt(socket_, option, &value, sizeof value) == 0 && ok_;
   }
+  void set(int option, const security::KeyBytes& key) {
+    ok_ = zmq_setsockopt(socket_, option, key.data(), key.size()) == 0 && ok_;
+  }
+  void set(int option, std::string_view text) {
+    ok_ = zmq_setsockopt(socket_, option, text.data(), text.size()) == 0 && ok_;
+  }
   bool ok() const { return ok_; }
+  /// Keys are well-formed, so a refusal means that libzmq has no CURVE.
+  Status curve_status() const {
+    return ok_ ? absl::OkStatus()
+               : absl::FailedPreconditionError(
+                     "this libzmq was built without CURVE; install one with libsodium, or set "
+                     "pd_security: none");
+  }
 
  private:
   void* const socket_;
@@ -92,7 +110,8 @@ bool apply(void* socket, SocketKind kind, const ZmqOptions& options) {
   setter.set(ZMQ_IPV6, 0);
   setter.set(ZMQ_LINGER, options.linger_ms);
   setter.set(ZMQ_SNDHWM, options.hwm);
-  setter.set(ZMQ_RCVHWM, options.hwm);
+  const bool serves = kind == SocketKind::kRouter || kind == SocketKind::kPull;
+  setter.set(ZMQ_RCVHWM, serves ? options.receive_hwm : options.hwm);
   setter.set_wide(ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(options.max_message_bytes));
   setter.set(ZMQ_HANDSHAKE_IVL, options.connect_timeout_ms);
   setter.set(ZMQ_CONNECT_TIMEOUT, options.connect_timeout_ms);
@@ -171,6 +190,25 @@ Status Socket::set_identity(std::string_view identity) {
   return absl::OkStatus();
 }
 
+Status Socket::require_keys(const security::SecretKey& own, std::string_view zap_domain) {
+  OptionSetter setter(handle_);
+  setter.set(ZMQ_CURVE_SERVER, 1);
+  setter.set(ZMQ_CURVE_SECRETKEY, own.bytes());
+  setter.set(ZMQ_ZAP_DOMAIN, zap_domain);
+  // Where libzmq doesn't know it, messages without a key are dropped later (KeyGuard).
+  const int enforce = 1;
+  zmq_setsockopt(handle_, kZapEnforceDomain, &enforce, sizeof enforce);
+  return setter.curve_status();
+}
+
+Status Socket::use_key(const security::SecretKey& own, const security::PublicKey& server) {
+  OptionSetter setter(handle_);
+  setter.set(ZMQ_CURVE_SERVERKEY, server.bytes());
+  setter.set(ZMQ_CURVE_PUBLICKEY, own.public_key().bytes());
+  setter.set(ZMQ_CURVE_SECRETKEY, own.bytes());
+  return setter.curve_status();
+}
+
 Status Socket::bind(const std::string& endpoint) {
   return zmq_bind(handle_, endpoint.c_str()) == 0 ? absl::OkStatus()
                                                   : endpoint_error("bind", endpoint);
@@ -202,6 +240,9 @@ StatusOr<Socket> Socket::open_monitor(Context& context) {
         fmt::format("can't make a ZeroMQ socket monitor: {}", zmq_strerror(errno)));
   }
   monitor.drop_unsent();
+  // No bound: at one, libzmq's I/O thread would wait for us, holding what stop_monitor() needs.
+  const int unbounded = 0;
+  zmq_setsockopt(monitor.handle_, ZMQ_RCVHWM, &unbounded, sizeof unbounded);
   if (Status connected = monitor.connect(endpoint); !connected.ok()) {
     stop_monitor();
     return connected;
@@ -243,7 +284,7 @@ int Socket::send(std::initializer_list<std::string_view> frames) {
   return 0;
 }
 
-Socket::Read Socket::receive_frame(std::string& frame) {
+Socket::Read Socket::receive_frame(std::string& frame, std::string& user) {
   zmq_msg_t message;
   zmq_msg_init(&message);
   int received = 0;
@@ -253,6 +294,10 @@ Socket::Read Socket::receive_frame(std::string& frame) {
   Read result = Read::kNothing;
   if (received >= 0) {
     frame.assign(static_cast<const char*>(zmq_msg_data(&message)), zmq_msg_size(&message));
+    const char* const id = user.empty() ? zmq_msg_gets(&message, "User-Id") : nullptr;
+    if (id != nullptr) {
+      user = id;
+    }
     result = zmq_msg_more(&message) != 0 ? Read::kMoreFollows : Read::kLastFrame;
   }
   zmq_msg_close(&message);
@@ -261,14 +306,29 @@ Socket::Read Socket::receive_frame(std::string& frame) {
 
 ConnectionEvent connection_event(std::string_view monitor_frame) {
   std::uint16_t event = 0;
-  if (monitor_frame.size() < sizeof event) {
+  std::uint32_t detail = 0;
+  if (monitor_frame.size() < sizeof event + sizeof detail) {
     return ConnectionEvent::kOther;
   }
   std::memcpy(&event, monitor_frame.data(), sizeof event);
-  if (event == ZMQ_EVENT_MONITOR_STOPPED) {
-    return ConnectionEvent::kOther;
+  std::memcpy(&detail, monitor_frame.data() + sizeof event, sizeof detail);
+  switch (event) {
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+      return ConnectionEvent::kReady;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+      return ConnectionEvent::kKeyRefused;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+      return detail == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+                 ? ConnectionEvent::kOtherSecurity
+                 : ConnectionEvent::kHandshakeBroken;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+      return ConnectionEvent::kHandshakeBroken;
+    case ZMQ_EVENT_CLOSED:
+    case ZMQ_EVENT_DISCONNECTED:
+      return ConnectionEvent::kEnded;
+    default:
+      return ConnectionEvent::kOther;
   }
-  return event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? ConnectionEvent::kReady : ConnectionEvent::kEnded;
 }
 
 }  // namespace baton::control::zmq_detail

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "baton/status.h"
+#include "src/security/key.h"
 
 namespace baton::control {
 struct ZmqOptions;
@@ -36,7 +37,14 @@ enum class SocketKind : std::uint8_t {
 };
 
 /// What became of a connection, as a monitor tells it.
-enum class ConnectionEvent : std::uint8_t { kReady, kEnded, kOther };
+enum class ConnectionEvent : std::uint8_t {
+  kReady,
+  kEnded,
+  kKeyRefused,       ///< a ZAP handler said no
+  kOtherSecurity,    ///< one side uses keys, the other doesn't
+  kHandshakeBroken,  ///< it ended, or was nonsense, before both sides knew each other
+  kOther,
+};
 
 class Socket {
  public:
@@ -51,6 +59,11 @@ class Socket {
   void drop_unsent();
 
   Status set_identity(std::string_view identity);
+  /// Before bind(): admits the keys that the ZAP handler allows in this domain, and nobody if
+  /// there is no handler.
+  Status require_keys(const security::SecretKey& own, std::string_view zap_domain);
+  /// Before connect(): speaks only to who has the server's secret key.
+  Status use_key(const security::SecretKey& own, const security::PublicKey& server);
   Status bind(const std::string& endpoint);
   Status connect(const std::string& endpoint);
   std::string last_endpoint() const;
@@ -75,7 +88,10 @@ class Socket {
   int send(std::initializer_list<std::string_view> frames);
 
   enum class Read : std::uint8_t { kNothing, kMoreFollows, kLastFrame };
-  Read receive_frame(std::string& frame);
+  /// An empty `user` gets the key of who sent the frame, where there are keys: the ZAP handler's
+  /// word, which a peer's own metadata can't replace. The identity that a ROUTER puts before a
+  /// message may come without it.
+  Read receive_frame(std::string& frame, std::string& user);
 
  private:
   explicit Socket(void* handle) : handle_(handle) {}

@@ -12,7 +12,7 @@
 namespace baton::control {
 
 ZmqNetwork::ZmqNetwork(Reactor& reactor, ZmqOptions options)
-    : environment_(std::make_unique<ZmqEnvironment>(reactor, options)) {}
+    : environment_(std::make_unique<ZmqEnvironment>(reactor, std::move(options))) {}
 
 ZmqNetwork::~ZmqNetwork() = default;
 

@@ -11,10 +11,15 @@
 // fill its queue, without an error on either side. That includes a client that reconnects before
 // the server has noticed the loss; who gets no answer in time makes a client with a new identity.
 //
+// With credentials every connection uses CURVE: a server admits the keys of its clients' role, a
+// client speaks only to who has the key that is known for the address, and what comes before the
+// second '-' of a client's identity belongs to the key that used it first (docs/security.md). The
+// keys are checked on the loop: while it is busy, connections wait, and nothing else does.
+//
 // Every socket is non-blocking, with bounded queues, a finite linger, a largest message, and
-// heartbeats. What is malformed is dropped and counted. ZeroMQ doesn't bound how many frames a
-// peer puts in one message, only their size, so an unfriendly peer can still cost memory: open the
-// ports to friends only.
+// heartbeats. What is malformed is dropped and counted. ZeroMQ bounds the size of a frame, but not
+// how many a peer puts in one message, and keeps all of them until the last is there: who is
+// admitted can cost memory without limit.
 #pragma once
 
 #include <chrono>
@@ -25,15 +30,19 @@
 
 #include "src/base/scheduler.h"
 #include "src/control/control.h"
+#include "src/security/credentials.h"
 
 namespace baton::control {
 
-/// Ranges are checked when a socket is opened. Keys for CURVE will find their place here; until
-/// then whoever can connect is heard.
+/// Ranges are checked when a socket is opened.
 struct ZmqOptions {
-  /// Messages queued per peer and direction, on each side; at least 1. With max_message_bytes it
-  /// bounds the memory that one peer can take.
+  /// Null: no keys, and whoever can connect is heard.
+  std::shared_ptr<const security::Credentials> credentials = nullptr;
+  /// Messages that wait to be sent, per peer; at least 1. Also what a client or push holds unread.
   int hwm = 1000;
+  /// Messages that a server or pull holds unread, per peer; more wait at the peer. With
+  /// max_message_bytes it bounds what the messages of one peer can take. At least 1.
+  int receive_hwm = 32;
   /// A peer that sends a larger frame is disconnected. At least 1.
   std::size_t max_message_bytes = 8U << 20U;
   /// How long what is unsent may outlive its socket; also bounds the network's destructor.
@@ -50,9 +59,13 @@ struct ZmqOptions {
 
 struct ZmqCounters {
   std::uint64_t malformed_messages = 0;  ///< wrong number of frames, or no delimiter
+  std::uint64_t refused_keys = 0;        ///< unknown, of another role, or cut off
+  std::uint64_t failed_handshakes = 0;   ///< at a bound socket: not even a key to judge
+  std::uint64_t stolen_identities = 0;   ///< messages under an identity of another key's
+  std::uint64_t cut_off_messages = 0;    ///< from routes that were cut off
 };
 
-struct ZmqEnvironment;
+class ZmqEnvironment;
 
 /// Owns the ZeroMQ context and its I/O thread. On the loop, destructor included; or after the loop
 /// has stopped. The destructor waits for lingering messages: at most linger_ms.

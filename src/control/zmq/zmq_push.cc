@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <span>
 #include <utility>
 
 #include "src/base/log.h"
@@ -12,8 +11,8 @@
 namespace baton::control {
 
 using zmq_detail::ConnectionEvent;
+using zmq_detail::ConnectionWatch;
 using zmq_detail::MessagePump;
-using zmq_detail::Socket;
 using zmq_detail::SocketKind;
 
 /// Held by shared_ptr: a callback may let go of the ZmqPush while it runs.
@@ -43,7 +42,8 @@ class ZmqPush::Link : public std::enable_shared_from_this<Link> {
   ZmqEnvironment& environment_;
   const std::string endpoint_;
   std::shared_ptr<MessagePump> push_;
-  std::shared_ptr<MessagePump> monitor_;
+  std::unique_ptr<ConnectionWatch> watch_;
+  std::string trouble_;
   bool connected_ = false;
   std::uint64_t incarnation_ = 0;
   TimerId timer_ = kNoTimer;
@@ -51,42 +51,52 @@ class ZmqPush::Link : public std::enable_shared_from_this<Link> {
 };
 
 Status ZmqPush::Link::start_attempt() {
-  auto push = Socket::open(environment_.context, SocketKind::kPush, environment_.options);
+  auto push = environment_.open_client(SocketKind::kPush, security::KeyRole::kProxy, endpoint_);
   if (!push.ok()) {
     return push.status();
   }
-  auto monitor = push->open_monitor(environment_.context);
-  if (!monitor.ok()) {
-    return monitor.status();
+  const auto weak = weak_from_this();
+  auto watch = ConnectionWatch::start(environment_.context, environment_.reactor, *push,
+                                      [weak](ConnectionEvent event) {
+                                        if (const auto self = weak.lock()) {
+                                          self->on_connection_event(event);
+                                        }
+                                      });
+  if (!watch.ok()) {
+    return watch.status();
   }
   if (Status connecting = push->connect(endpoint_); !connecting.ok()) {
     push->stop_monitor();
     return connecting;
   }
-  const auto weak = weak_from_this();
-  push_ = MessagePump::start(environment_.reactor, *std::move(push), nullptr, [weak] {
-    if (const auto self = weak.lock()) {
-      self->tell_writable();
-    }
-  });
-  monitor_ = MessagePump::start(
-      environment_.reactor, *std::move(monitor), [weak](std::span<const std::string> frames) {
-        if (const auto self = weak.lock()) {
-          self->on_connection_event(zmq_detail::connection_event(frames.front()));
-        }
-      });
+  push_ = MessagePump::start(environment_.reactor, *std::move(push), {.on_writable = [weak] {
+                               if (const auto self = weak.lock()) {
+                                 self->tell_writable();
+                               }
+                             }});
+  watch_ = *std::move(watch);
   set_timer(environment_.options.connect_timeout_ms, &Link::end_attempt);
   return absl::OkStatus();
 }
 
 void ZmqPush::Link::on_connection_event(ConnectionEvent event) {
+  if (event == ConnectionEvent::kOther || push_ == nullptr) {
+    return;
+  }
   if (event == ConnectionEvent::kReady) {
     connected_ = true;
+    trouble_.clear();
     environment_.reactor.cancel(std::exchange(timer_, kNoTimer));
     tell_writable();
-  } else if (event == ConnectionEvent::kEnded) {
-    end_attempt();
+    return;
   }
+  if (std::string why =
+          zmq_detail::trouble_text(event, environment_.has_keys(security::KeyRole::kProxy));
+      !why.empty()) {
+    log::limited_warning("the proxy at {}: {}", endpoint_, why);
+    trouble_ = std::move(why);
+  }
+  end_attempt();
 }
 
 void ZmqPush::Link::end_attempt() {
@@ -120,9 +130,8 @@ void ZmqPush::Link::drop_socket() {
   if (push_ != nullptr) {
     push_->socket().stop_monitor();
     push_->stop();
-    monitor_->stop();
     push_.reset();
-    monitor_.reset();
+    watch_.reset();
   }
 }
 
@@ -138,7 +147,8 @@ Status ZmqPush::Link::send(std::string_view payload) {
     return valid;
   }
   if (!connected_) {
-    return absl::UnavailableError(fmt::format("no connection to the proxy at {}", endpoint_));
+    return absl::UnavailableError(fmt::format("no connection to the proxy at {}{}{}", endpoint_,
+                                              trouble_.empty() ? "" : ": ", trouble_));
   }
   if (push_->send({payload}) != 0) {
     return absl::UnavailableError(fmt::format(

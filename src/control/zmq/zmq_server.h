@@ -15,18 +15,23 @@ class ZmqServer final : public Server {
  public:
   static StatusOr<std::unique_ptr<Server>> bind(ZmqEnvironment& environment,
                                                 const std::string& endpoint, Handler handler);
-  ~ZmqServer() override { pump_->stop(); }
+  ~ZmqServer() override;
 
   Status send(const Route& to, std::string_view payload) override;
+  void cut_off(const Route& from) override;
   std::string endpoint() const override { return endpoint_; }
 
  private:
-  ZmqServer(std::size_t max_message_bytes, std::string endpoint,
-            std::shared_ptr<zmq_detail::MessagePump> pump);
+  class Gate;
+  ZmqServer(ZmqEnvironment& environment, std::string endpoint, std::shared_ptr<Gate> gate,
+            std::shared_ptr<zmq_detail::MessagePump> pump,
+            std::unique_ptr<zmq_detail::ConnectionWatch> watch);
 
-  const std::size_t max_message_bytes_;
+  ZmqEnvironment& environment_;
   const std::string endpoint_;
+  const std::shared_ptr<Gate> gate_;  // the pump's callback holds it too: it may outlive this
   const std::shared_ptr<zmq_detail::MessagePump> pump_;
+  const std::unique_ptr<zmq_detail::ConnectionWatch> watch_;
 };
 
 }  // namespace baton::control

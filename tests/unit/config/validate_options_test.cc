@@ -124,6 +124,34 @@ TEST(ValidateOptions, ARanksPortsDiffer) {
       "rank 1 has a port twice");
 }
 
+TEST(ValidateOptions, KeysAreWholeOrAbsent) {
+  using O = Options;
+  expect_refused(
+      receiver(), [](O& o) { o.pd_security = Security::kCurve; },
+      "pd_secret_key_file is missing, but pd_security is curve");
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_keys_file = "peers"; },
+      "pd_peer_keys_file is 'peers', but pd_security is none");
+  expect_refused(
+      sender(), [](O& o) { o.pd_secret_key_file = "k"; },
+      "pd_secret_key_file is 'k', but pd_security is none");
+  expect_refused(
+      sender(), [](O& o) { o.pd_secret_key_file = std::string("a\0b", 3); },
+      "pd_secret_key_file is 'a\\x00b'; allowed: str: a path");
+  expect_refused(
+      sender(), [](O& o) { o.pd_proxy_plain = true; }, "nothing to exempt the proxy from");
+  Options keys = sender();
+  keys.pd_security = Security::kCurve;
+  keys.pd_secret_key_file = "own.secret";
+  keys.pd_peer_keys_file = "peers.keys";
+  expect_refused(
+      keys, [](O& o) { o.pd_peer_keys_file.clear(); }, "pd_peer_keys_file is missing");
+  expect_refused(
+      keys, [](O& o) { o.pd_proxy_plain = true; }, "pd_proxy_host is missing");
+  expect_refused(
+      keys, [](O& o) { o.pd_security = static_cast<Security>(7); }, "pd_security is 7");
+}
+
 TEST(ValidateOptions, ASendersProxyIsAHostAndAPort) {
   using O = Options;
   expect_refused(

@@ -208,6 +208,31 @@ TYPED_TEST(NetworkContract, ASecondClientWithATakenIdentityGoesUnheard) {
   EXPECT_THAT(got, ElementsAre("first", "third", "first again"));
 }
 
+TYPED_TEST(NetworkContract, NothingOfARouteThatWasCutOffIsHeard) {
+  auto& harness = this->harness_;
+  Payloads got;
+  Server* cutting = nullptr;
+  auto server = bind_server(harness, harness.any_endpoint(),
+                            [&](const Route& from, std::string_view payload) {
+                              got.emplace_back(payload);
+                              if (payload == "rubbish") {
+                                cutting->cut_off(from);
+                              }
+                            });
+  cutting = &*(*server);
+  auto bad = connect_client(harness, server->endpoint(), "bad", ignore_payload);
+  auto good = connect_client(harness, server->endpoint(), "good", ignore_payload);
+  ASSERT_TRUE(bad.send("rubbish").ok());
+  ASSERT_TRUE(bad.send("more of it").ok());
+  ASSERT_TRUE(harness.await([&] { return got.size() == 1; }));
+  ASSERT_TRUE(good.send("sense").ok());
+  ASSERT_TRUE(harness.await([&] { return got.size() == 2; }));
+  ASSERT_TRUE(bad.send("even more").ok());
+  ASSERT_TRUE(good.send("still here").ok());
+  ASSERT_TRUE(harness.await([&] { return got.back() == "still here"; }));
+  EXPECT_THAT(got, ElementsAre("rubbish", "sense", "still here"));
+}
+
 TYPED_TEST(NetworkContract, RefusesWhatCanNeverWork) {
   auto& harness = this->harness_;
   auto server = bind_server(harness, harness.any_endpoint(), ignore_request);

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,12 @@ class RawZmq {
 
   void set(int option, int value) {
     ASSERT_EQ(zmq_setsockopt(socket_, option, &value, sizeof value), 0);
+  }
+  void set(int option, std::span<const std::uint8_t> bytes) {
+    ASSERT_EQ(zmq_setsockopt(socket_, option, bytes.data(), bytes.size()), 0);
+  }
+  void set(int option, const std::string& text) {
+    ASSERT_EQ(zmq_setsockopt(socket_, option, text.data(), text.size()), 0);
   }
   void connect(const std::string& endpoint) {
     ASSERT_EQ(zmq_connect(socket_, endpoint.c_str()), 0) << zmq_strerror(zmq_errno());

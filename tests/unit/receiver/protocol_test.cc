@@ -218,13 +218,35 @@ TEST_F(ProtocolTest, RubbishAndStockMessagesAreCountedAndHarmNobody) {
   EXPECT_EQ(raw_.allocate(2, "req", 0, 1).baton->code, 0U) << "it goes on serving";
 }
 
+TEST_F(ProtocolTest, WhoGoesOnSendingRubbishIsCutOffAndHarmsNoOther) {
+  RawSender honest(world_, receiver_);
+  honest.connect();
+  ASSERT_EQ(honest.allocate(1, "honest", 10, 1).baton->code, 0U);
+  ASSERT_EQ(raw_.allocate(1, "req", 0, 1).baton->code, 0U);
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_EQ(receiver_->stats().cut_off, 0U) << i;
+    EXPECT_EQ(receiver_.pages().granted, 2U) << i;
+    raw_.send_raw("\xc1 rubbish");
+  }
+  EXPECT_EQ(receiver_->stats().cut_off, 1U);
+  EXPECT_EQ(receiver_.pages().granted, 1U) << "it is fenced, the other is not";
+  EXPECT_EQ(receiver_.pages().free, 3U);
+  for (int i = 0; i < 100; ++i) {
+    raw_.send_raw("\xc1 rubbish");
+  }
+  EXPECT_EQ(receiver_->stats().rejected_messages, 16U) << "the rest was not even looked at";
+  raw_.send(raw_.alloc(2, "again", 1, 1));
+  EXPECT_TRUE(raw_.quiet());
+  EXPECT_EQ(honest.allocate(2, "more", 11, 1).baton->code, 0U);
+}
+
 TEST_F(ProtocolTest, TheHandshakeNamesWhatDiffers) {
-  const auto refused = [&](const wire::Hello& hello) {
+  const auto refused = [&](wire::Hello changed) {
     RawSender other(world_, receiver_);
-    return std::get<wire::Refusal>(other.shake_hands(hello)).message;
+    changed.epoch = other.hello().epoch;
+    return std::get<wire::Refusal>(other.shake_hands(changed)).message;
   };
   auto hello = raw_.hello();
-  hello.epoch = Epoch::random();
   hello.version_min = hello.version_max = 7;
   EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("7 to 7"), HasSubstr("1 to 2")));
   hello = raw_.hello();
