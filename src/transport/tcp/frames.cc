@@ -6,7 +6,7 @@
 #include <cstring>
 #include <span>
 
-#include "src/transport/tcp/little_endian.h"
+#include "src/transport/little_endian.h"
 
 namespace baton::transport::tcp {
 namespace {
