@@ -28,8 +28,8 @@ class Doorkeeper {
   virtual void take_in(UniqueFd socket, const Hello& hello) = 0;
 };
 
-/// hello → challenged → handed over or closed. A guest costs a descriptor, a timer and less than
-/// 512 bytes, for a bounded time; there is a bounded number of them. On the loop only.
+/// hello → challenged → handed over or closed. A guest costs a descriptor, a timer and about half a
+/// kilobyte, for a bounded time; there is a bounded number of them. On the loop only.
 class Acceptor {
  public:
   Acceptor(Reactor& reactor, const TcpOptions& options, UniqueFd listener, TcpStats& stats,

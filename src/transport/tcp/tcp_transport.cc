@@ -9,8 +9,11 @@
 namespace baton::transport {
 namespace {
 
-// What both sides of this version can do; there is nothing to choose yet.
+// What both sides of this version can do.
 constexpr std::string_view kOffer = "2";
+
+/// Every message has to fit.
+constexpr std::size_t kMinSliceBytes = 128;
 
 Status check(const TcpOptions& options) {
   if (options.streams == 0 || options.streams > tcp::kMaxStreams) {
@@ -23,6 +26,11 @@ Status check(const TcpOptions& options) {
         fmt::format("a tcp heartbeat every {} ns and a silence limit of {} ns: the limit has to be "
                     "two intervals or more",
                     options.heartbeat_interval.count(), options.silence_limit.count()));
+  }
+  if (options.slice_bytes < kMinSliceBytes || options.run_bytes == 0) {
+    return absl::InvalidArgumentError(fmt::format(
+        "tcp slices of {} bytes and runs of {}: a slice has {} or more, a run 1 or more",
+        options.slice_bytes, options.run_bytes, kMinSliceBytes));
   }
   return absl::OkStatus();
 }

@@ -64,6 +64,18 @@ TEST_F(ShmFence, ACloseAfterRevokeProvesNothingEither) {
   expect_pending();
 }
 
+TEST_F(ShmFence, ARevokedTicketOpensNothingWhileTheFenceIsPending) {
+  const Ticket ticket = receiver_.expect(writer_);
+  RawConnection connection = raw_writer(receiver_, ticket, writer_);
+  connection.close();
+  EXPECT_EQ(receiver_.await("gone", writer_), StatusCode::kUnavailable);
+  receiver_.revoke(writer_);
+  RawConnection again(ticket);
+  again.apply(ticket, writer_);
+  EXPECT_TRUE(again.await_refusal(RefusalReason::kBadTicket));
+  expect_pending();
+}
+
 TEST_F(ShmFence, BreakingTheRulesProvesNothing) {
   const std::string hostile[] = {
       encode_packet(MappedPacket{}),  // twice
