@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers format tidy clean
+.PHONY: help deps build demo test test-sanitizers fuzz format tidy clean
 
 NINJA := ninja
 
@@ -33,6 +33,14 @@ test-asan-ubsan test-tsan: test-%: build-%/build.ninja
 	$(NINJA) -C build-$*
 	ctest --preset $* -j2
 
+FUZZ_SECONDS ?= 60
+fuzz: deps ## fuzz every decoder for FUZZ_SECONDS each (default 60)
+	@scripts/install-deps.sh clang-16 libclang-rt-16-dev
+	cmake -S . -B build-fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++-16 -DBATON_FUZZ=ON \
+	  -DBATON_PRECOMPILE=OFF -DBATON_WITH_LLAMA=OFF
+	$(NINJA) -C build-fuzz fuzz_programs
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
 format: ## rewrite all C++ sources with clang-format
 	@scripts/install-deps.sh clang-format-16
 	git ls-files '*.h' '*.cc' | xargs clang-format-16 -i
@@ -43,4 +51,4 @@ tidy: deps ## check formatting and run clang-tidy over all C++ sources (takes ha
 	scripts/lint.sh
 
 clean: ## remove the build folders
-	rm -rf build build-asan-ubsan build-tsan build-tidy
+	rm -rf build build-asan-ubsan build-tsan build-tidy build-fuzz

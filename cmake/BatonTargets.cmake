@@ -31,6 +31,16 @@ if(BATON_SANITIZER)
   target_link_options(baton_compile_options INTERFACE ${flags})
 endif()
 
+option(BATON_FUZZ "Build the libFuzzer programs of tests/fuzz; needs Clang" OFF)
+if(BATON_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR BATON_SANITIZER)
+    message(FATAL_ERROR "BATON_FUZZ needs Clang, and brings its own sanitizers: see `make fuzz`")
+  endif()
+  set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(baton_compile_options INTERFACE ${flags} -fsanitize=fuzzer-no-link)
+  target_link_options(baton_compile_options INTERFACE ${flags})
+endif()
+
 # Headers that nearly every source needs, compiled once: without them a build takes twice as long.
 # Sources still include what they use; BATON_PRECOMPILE=OFF (make tidy) proves it.
 option(BATON_PRECOMPILE "Precompile common headers" ON)

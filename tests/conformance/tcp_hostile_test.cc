@@ -1,128 +1,26 @@
-// Bytes of strangers on the tcp listener (P8): refused, counted, and nobody else is held up.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <array>
+// Strangers at the door of the tcp data plane (P8): nothing is spent on them beyond the stated
+// bound, nothing is given away, and nobody else is held up.
 #include <chrono>
 #include <functional>
 
-#include "src/transport/tcp/tcp_transport.h"
-#include "tests/conformance/conformance_test.h"
+#include "tests/conformance/tcp_strangers_test.h"
 
 namespace baton::conformance {
 namespace {
 
 using namespace transport::tcp;  // NOLINT(google-build-using-namespace)
+using transport::ProofRole;
+using transport::Secret;
 using transport::TcpTransport;
 
-/// A socket that says whatever it likes.
-class Stranger {
- public:
-  explicit Stranger(std::uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  }
-
-  void say(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t sent = send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) {
-        return;  // The listener has had enough.
-      }
-      bytes = bytes.subspan(static_cast<std::size_t>(sent));
-    }
-  }
-
-  /// Everything until the listener closes; that it does is what is tested.
-  std::vector<std::byte> hear_to_the_end() {
-    std::vector<std::byte> heard;
-    std::array<std::byte, 256> bytes{};
-    while (true) {
-      pollfd ready{fd_.get(), POLLIN, 0};
-      if (poll(&ready, 1, 60'000) != 1) {
-        ADD_FAILURE() << "the connection stays open";
-        return heard;
-      }
-      const ssize_t got = recv(fd_.get(), bytes.data(), bytes.size(), 0);
-      if (got <= 0) {
-        return heard;
-      }
-      heard.insert(heard.end(), bytes.begin(), bytes.begin() + got);
-    }
-  }
-
-  /// Exactly `count` bytes.
-  std::vector<std::byte> hear(std::size_t count) {
-    std::vector<std::byte> heard(count);
-    const ssize_t got = recv(fd_.get(), heard.data(), count, MSG_WAITALL);
-    EXPECT_EQ(got, static_cast<ssize_t>(count));
-    return heard;
-  }
-
- private:
-  UniqueFd fd_;
-};
-
-class TcpHostileTest : public ConformanceTest {
+class TcpHostileTest : public TcpStrangersTest {
  protected:
-  void SetUp() override {
-    ConformanceTest::SetUp();
-    receiver_ = &add_node();
-    writer_ = &add_node();
-    connect(*writer_, *receiver_);
-    fill({receiver_->buffer().data(), receiver_->buffer().size_bytes()}, 2);
-  }
-
-  TcpTransport& tcp() { return dynamic_cast<TcpTransport&>(receiver_->transport()); }
-  std::uint16_t port() { return tcp().address().port; }
-  transport::TcpStats stats() {
-    transport::TcpStats stats;
-    on_loop([&] { stats = tcp().stats(); });
-    return stats;
-  }
-
-  /// A hello that is right for `peer`.
-  Hello right_hello(const transport::PeerId& peer) {
-    const auto ticket = parse_ticket(receiver_->expect(peer).value_or(""));
-    EXPECT_TRUE(ticket.ok()) << ticket.status();
-    return {.token = ticket->token, .sender = peer, .receiver = receiver_->id()};
-  }
-
-  Stranger authenticated_stranger(const transport::PeerId& peer) {
-    Stranger stranger(port());
-    stranger.say(encode(right_hello(peer)));
-    EXPECT_TRUE(equal(stranger.hear(sizeof(AnswerBytes)), encode(Answer::kAccepted)));
-    return stranger;
-  }
-
-  void expect_refused(const Hello& hello, Answer answer) {
-    Stranger stranger(port());
-    stranger.say(encode(hello));
-    EXPECT_TRUE(equal(stranger.hear_to_the_end(), encode(answer)));
-  }
-
-  /// The stranger's connection ends, its page is as it was, and the honest writer goes on.
-  void expect_ended(Stranger& stranger, const transport::PeerId& peer, StatusCode code) {
+  /// Goes all the way with this secret, and is refused at the end of it.
+  void expect_refused(const Hello& hello, const Secret& secret) {
+    RawStream stranger(port());
+    EXPECT_EQ(stranger.open(hello, secret), Verdict::kRefused);
     EXPECT_TRUE(stranger.hear_to_the_end().empty());
-    EXPECT_TRUE(run_until([&] { return receiver_->writer_gone(peer) == 1; }));
-    on_loop([&] { EXPECT_EQ(receiver_->last_reason().code(), code); });
-    expect_all_well();
-  }
-
-  void expect_all_well() {
-    std::vector<std::byte> untouched(receiver_->buffer().size_bytes());
-    fill(untouched, 2);
-    on_loop([&] {
-      EXPECT_TRUE(equal(untouched, {receiver_->buffer().data(), receiver_->buffer().size_bytes()}));
-    });
-    const ReceiptPtr receipt = writer_->write(receiver_->id(), {writer_->op(0, 1, 0, kPageBytes)});
-    ASSERT_TRUE(await(receipt));
-    EXPECT_TRUE(receipt->status.ok()) << receipt->status;
+    on_loop([&] { EXPECT_EQ(receiver_->connected(peer_), 0); });
   }
 
   /// Runs `test` with a listener that has options of its own.
@@ -138,147 +36,190 @@ class TcpHostileTest : public ConformanceTest {
       (*apart)->join();
     });
   }
-
-  Node* receiver_ = nullptr;
-  Node* writer_ = nullptr;
-  const transport::PeerId peer_ = Epoch::random();
 };
 
 TEST_P(TcpHostileTest, NoiseInsteadOfAHello) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     std::vector<std::byte> noise(seed % 2 == 0 ? sizeof(HelloBytes) : 100'000);
     fill(noise, seed);
-    Stranger stranger(port());
+    RawStream stranger(port());
     stranger.say(noise);
     EXPECT_TRUE(stranger.hear_to_the_end().empty());
   }
-  EXPECT_EQ(stats().rejected_hellos, 20U);
+  EXPECT_EQ(stats().rejected_openings, 20U);
   expect_all_well();
 }
 
-TEST_P(TcpHostileTest, HellosThatAreWrongInOnePlace) {
-  const Hello right = right_hello(peer_);
+TEST_P(TcpHostileTest, NoiseInsteadOfAProof) {
+  const Ticket ticket = ticket_for(peer_);
+  RawStream stranger(port());
+  stranger.greet(hello_of(peer_));
+  ProofBytes noise;
+  fill(noise, 5);
+  stranger.say(noise);
+  EXPECT_TRUE(equal(stranger.hear_to_the_end(), encode(Verdict::kRefused)));
+  expect_all_well();
+}
+
+TEST_P(TcpHostileTest, AHelloOrASecretThatIsWrongInOnePlace) {
+  const Ticket ticket = ticket_for(peer_);
+  const Hello right = hello_of(peer_);
   Hello wrong = right;
-  wrong.token.back() ^= std::byte{1};
-  expect_refused(wrong, Answer::kRefused);
-  wrong = right;
   wrong.sender = Epoch::random();
-  expect_refused(wrong, Answer::kRefused);
+  expect_refused(wrong, ticket.secret);
   wrong = right;
   wrong.receiver = Epoch::random();
-  expect_refused(wrong, Answer::kRefused);
+  expect_refused(wrong, ticket.secret);
   wrong = right;
-  wrong.streams = 2;
-  expect_refused(wrong, Answer::kRefused);
-  wrong = right;
-  wrong.version = 2;
-  expect_refused(wrong, Answer::kOtherVersion);
-  EXPECT_EQ(stats().rejected_hellos, 5U);
-  on_loop([&] { EXPECT_EQ(receiver_->connected(peer_), 0); });
+  wrong.streams = static_cast<std::uint16_t>(ticket.streams + 1);
+  expect_refused(wrong, ticket.secret);
+  expect_refused(right, Secret::random());
+  expect_refused(right, Secret());
+  EXPECT_EQ(stats().rejected_openings, 5U);
+  RawStream stranger(port());
+  EXPECT_EQ(stranger.open(right, ticket.secret), Verdict::kAccepted) << "the ticket still opens";
   expect_all_well();
+}
+
+TEST_P(TcpHostileTest, AnotherVersionIsToldSo) {
+  Hello hello = hello_of(peer_);
+  hello.version = 1;
+  RawStream stranger(port());
+  EXPECT_FALSE(stranger.greet(hello).same_version);
+  EXPECT_TRUE(stranger.hear_to_the_end().empty());
+}
+
+TEST_P(TcpHostileTest, TheReceiverProvesItselfOnlyToWhoIsExpected) {
+  const Ticket ticket = ticket_for(peer_);
+  const auto proves_itself = [&](const Hello& hello) {
+    RawStream stranger(port());
+    const Challenge challenge = stranger.greet(hello);
+    return proof_is_right(challenge.proof, ticket.secret, ProofRole::kReceiver,
+                          proof_context(hello, challenge.nonce));
+  };
+  EXPECT_TRUE(proves_itself(hello_of(peer_)));
+  EXPECT_FALSE(proves_itself(hello_of(Epoch::random())));
+}
+
+TEST_P(TcpHostileTest, AProofOfAnotherConnectionIsRefused) {
+  const Ticket ticket = ticket_for(peer_);
+  const Hello hello = hello_of(peer_);
+  RawStream first(port());
+  const Challenge heard = first.greet(hello);
+  // All that an eavesdropper has: the same hello, the proof for it, and the receiver's own proof.
+  RawStream replay(port());
+  replay.greet(hello);
+  EXPECT_EQ(replay.prove(hello, heard, ticket.secret), Verdict::kRefused);
+  RawStream reflection(port());
+  reflection.say(encode_proof(reflection.greet(hello).proof));
+  EXPECT_TRUE(equal(reflection.hear_to_the_end(), encode(Verdict::kRefused)));
+  EXPECT_EQ(first.prove(hello, heard, ticket.secret), Verdict::kAccepted);
+  expect_all_well();
+}
+
+TEST_P(TcpHostileTest, APeersSecretDoesNotOpenInAnothersName) {
+  const Ticket own = ticket_for(Epoch::random());
+  ticket_for(peer_);
+  expect_refused(hello_of(peer_), own.secret);
+  expect_refused(hello_of(writer_->id()), own.secret);
+  on_loop([&] { EXPECT_EQ(receiver_->writer_gone(writer_->id()), 0); });
+  expect_all_well();
+}
+
+TEST_P(TcpHostileTest, ATicketThatEndsAfterTheChallengeOpensNothing) {
+  const Hello hello = hello_of(peer_);
+  const Ticket revoked = ticket_for(peer_);
+  RawStream first(port());
+  const Challenge to_first = first.greet(hello);
+  ASSERT_TRUE(await(receiver_->revoke(peer_)));
+  EXPECT_EQ(first.prove(hello, to_first, revoked.secret), Verdict::kRefused);
+
+  const Ticket replaced = ticket_for(peer_);
+  RawStream second(port());
+  const Challenge to_second = second.greet(hello);
+  ticket_for(peer_);
+  EXPECT_EQ(second.prove(hello, to_second, replaced.secret), Verdict::kRefused);
 }
 
 TEST_P(TcpHostileTest, NothingIsCarriedOverFromATruncatedHello) {
+  const Ticket ticket = ticket_for(peer_);
   {
-    Stranger stranger(port());
-    const HelloBytes hello = encode(right_hello(peer_));
+    RawStream stranger(port());
+    const HelloBytes hello = encode(hello_of(peer_));
     stranger.say(std::span(hello).first(sizeof(hello) - 1));
   }
-  expect_refused({.token = random_token(), .sender = peer_, .receiver = receiver_->id()},
-                 Answer::kRefused);
+  expect_refused(hello_of(peer_), Secret::random());
   expect_all_well();
 }
 
-TEST_P(TcpHostileTest, SilentConnectionsDoNotShutOutOthers) {
-  std::vector<std::unique_ptr<Stranger>> silent;
-  for (std::size_t i = 0; i < 2 * transport::TcpOptions{}.max_unauthenticated; ++i) {
-    silent.push_back(std::make_unique<Stranger>(port()));
-    silent.back()->say(std::array{std::byte{'B'}});
+TEST_P(TcpHostileTest, ThousandsOfConnectionsKeepNobodyOut) {
+  constexpr int kRounds = 8;
+  constexpr int kAtOnce = 300;
+  const Ticket ticket = ticket_for(peer_);
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<RawStream> flood;
+    flood.reserve(kAtOnce);
+    for (int i = 0; i < kAtOnce; ++i) {
+      flood.emplace_back(port(), "127.0.0.2");
+      if (i % 3 != 0) {  // nothing, half a hello, or a whole one in an honest peer's name
+        const HelloBytes hello = encode(hello_of(writer_->id()));
+        flood.back().say(std::span(hello).first(i % 3 == 1 ? 40 : hello.size()));
+      }
+    }
+    Node& honest = add_node();
+    connect(honest, *receiver_);  // Comes last, and is not the one who has to go.
+    const std::size_t over = kAtOnce - transport::TcpOptions{}.max_unproven;
+    for (std::size_t i = 0; i < over; ++i) {
+      flood[i].hear_to_the_end();
+    }
   }
-  const Stranger stranger = authenticated_stranger(peer_);
+  EXPECT_EQ(stats().rejected_openings, 0U);
   expect_all_well();
 }
 
 TEST_P(TcpHostileTest, TheOldestSilentConnectionMakesRoom) {
   transport::TcpOptions options;
-  options.max_unauthenticated = 2;
-  options.hello_timeout = std::chrono::hours(1);
+  options.max_unproven = 2;
+  options.opening_timeout = std::chrono::hours(1);
   serve_apart(options, [&](TcpTransport& apart) {
-    Stranger oldest(apart.address().port);
-    const Stranger second(apart.address().port);
-    const Stranger third(apart.address().port);
+    RawStream oldest(apart.address().port);
+    const RawStream second(apart.address().port);
+    const RawStream third(apart.address().port);
     EXPECT_TRUE(oldest.hear_to_the_end().empty());
-    on_loop([&] { EXPECT_EQ(apart.stats().expired_hellos, 1U); });
+    on_loop([&] { EXPECT_EQ(apart.stats().expired_openings, 1U); });
   });
 }
 
-TEST_P(TcpHostileTest, ASlowHelloIsNotWaitedForLong) {
+TEST_P(TcpHostileTest, ASlowOpeningIsNotWaitedForLong) {
   transport::TcpOptions options;
-  options.hello_timeout = std::chrono::milliseconds(20);
+  options.opening_timeout = std::chrono::milliseconds(20);
   serve_apart(options, [&](TcpTransport& apart) {
-    Stranger stranger(apart.address().port);
-    stranger.say(std::array{std::byte{'B'}, std::byte{'T'}});
-    EXPECT_TRUE(stranger.hear_to_the_end().empty());
-    on_loop([&] { EXPECT_EQ(apart.stats().expired_hellos, 1U); });
+    RawStream slow_hello(apart.address().port);
+    slow_hello.say(std::array{std::byte{'B'}, std::byte{'T'}});
+    EXPECT_TRUE(slow_hello.hear_to_the_end().empty());
+    RawStream no_proof(apart.address().port);
+    no_proof.say(encode(hello_of(peer_)));
+    EXPECT_EQ(no_proof.hear_to_the_end().size(), sizeof(ChallengeBytes));
+    on_loop([&] { EXPECT_EQ(apart.stats().expired_openings, 2U); });
   });
 }
 
-TEST_P(TcpHostileTest, FramesThatMakeNoSense) {
-  std::vector<FrameBytes> frames;
-  FrameBytes noise;
-  fill(noise, 5);
-  frames.push_back(noise);
-  frames.push_back(FrameBytes{});
-  frames.push_back(encode(WriteHeader{.page = 1, .generation = 1, .length_bytes = 0}));
-  frames.push_back(encode(EndOfBatch{0}));
-  frames.push_back(encode(EndOfBatch{2}));
-  for (const FrameBytes& frame : frames) {
-    const transport::PeerId peer = Epoch::random();
-    Stranger stranger = authenticated_stranger(peer);
-    stranger.say(frame);
-    expect_ended(stranger, peer, StatusCode::kDataLoss);
-    fill({receiver_->buffer().data(), receiver_->buffer().size_bytes()}, 2);
-  }
-  EXPECT_EQ(stats().broken_streams, frames.size());
-}
-
-TEST_P(TcpHostileTest, AWriteOfMoreThanThereIs) {
-  Stranger stranger = authenticated_stranger(peer_);
-  stranger.say(encode(WriteHeader{
-      .page = 1, .generation = 1, .offset_bytes = 0, .length_bytes = ~std::uint64_t{0}}));
-  expect_ended(stranger, peer_, StatusCode::kPermissionDenied);
-  EXPECT_EQ(stats().rejected_writes, 1U);
-}
-
-TEST_P(TcpHostileTest, TheBytesOfARefusedWriteAreNotPlaced) {
-  Stranger stranger = authenticated_stranger(peer_);
-  stranger.say(encode(WriteHeader{.page = 1, .generation = 2, .length_bytes = kPageBytes}));
-  stranger.say(std::vector<std::byte>(kPageBytes, std::byte{0x77}));
-  expect_ended(stranger, peer_, StatusCode::kPermissionDenied);
-}
-
-TEST_P(TcpHostileTest, AHalfSentWriteHoldsUpNobody) {
-  Stranger stranger = authenticated_stranger(peer_);
-  stranger.say(encode(WriteHeader{.page = 9, .generation = 1, .length_bytes = kPageBytes}));
-  expect_all_well();
-  ASSERT_TRUE(await(receiver_->revoke(peer_)));
-  EXPECT_TRUE(stranger.hear_to_the_end().empty()) << "revoke closes it";
-}
-
-TEST_P(TcpHostileTest, WhatIsSentWithTheHelloIsReadAsFrames) {
-  Stranger stranger(port());
-  const HelloBytes hello = encode(right_hello(peer_));
-  const FrameBytes end = encode(EndOfBatch{1});
-  std::vector<std::byte> all(hello.begin(), hello.end());
+TEST_P(TcpHostileTest, WhatIsSentWithTheProofIsReadAsFrames) {
+  const Ticket ticket = ticket_for(peer_);
+  const Hello hello = hello_of(peer_);
+  RawStream stranger(port());
+  const Challenge challenge = stranger.greet(hello);
+  const ProofBytes proof = encode_proof(
+      make_proof(ticket.secret, ProofRole::kSender, proof_context(hello, challenge.nonce)));
+  const FrameBytes end = encode_frame(EndOfBatch{1});
+  std::vector<std::byte> all(proof.begin(), proof.end());
   all.insert(all.end(), end.begin(), end.end());
   stranger.say(all);
-  stranger.hear(sizeof(AnswerBytes));
-  EXPECT_TRUE(equal(stranger.hear(sizeof(AckBytes)), encode_ack(1)));
+  EXPECT_EQ(stranger.hear_message<VerdictBytes>(), encode(Verdict::kAccepted));
+  EXPECT_EQ(stranger.hear_message<WordBytes>(), encode_word(Acknowledgement{1}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Conformance, TcpHostileTest,
-                         ::testing::Values(Maker{"tcp", make_tcp_under_test}),
-                         [](const auto& instance) { return instance.param.name; });
+BATON_ON_TCP(TcpHostileTest, transport::TcpOptions());
 
 }  // namespace
 }  // namespace baton::conformance

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 namespace baton::transport::shm {
 
 using Bytes16 = std::array<std::uint8_t, 16>;
+using Bytes32 = std::array<std::byte, 32>;
 
 class RecordWriter {
  public:
@@ -23,6 +25,10 @@ class RecordWriter {
     return *this;
   }
   RecordWriter& put(const Bytes16& value) {
+    bytes_.append(reinterpret_cast<const char*>(value.data()), value.size());
+    return *this;
+  }
+  RecordWriter& put_bytes(std::span<const std::byte> value) {
     bytes_.append(reinterpret_cast<const char*>(value.data()), value.size());
     return *this;
   }
@@ -46,16 +52,19 @@ class RecordReader {
     }
     return static_cast<Integer>(value);
   }
-  Bytes16 get_bytes16() {
-    Bytes16 value{};
+  Bytes16 get_bytes16() { return get_array<Bytes16>(); }
+  Bytes32 get_bytes32() { return get_array<Bytes32>(); }
+
+ private:
+  template <typename Array>
+  Array get_array() {
+    Array value{};
     const std::string_view raw = next(value.size());
     if (!raw.empty()) {
       std::memcpy(value.data(), raw.data(), raw.size());
     }
     return value;
   }
-
- private:
   std::string_view next(std::size_t count) {
     const std::string_view head = bytes_.substr(0, count);
     bytes_.remove_prefix(head.size());

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "src/transport/shm/answer.h"
+#include "src/transport/post_done.h"
 #include "src/transport/shm/copy_kernel.h"
 
 namespace baton::transport::shm {
@@ -32,7 +32,7 @@ void CopyQueue::drop(const PeerId& peer, const Status& why) {
   }
   for (Batch& batch : found->second) {
     // A batch that was refused when it came keeps its own reason.
-    answer_later(scheduler_, std::move(batch.done), batch.outcome.ok() ? why : batch.outcome);
+    post_done(scheduler_, std::move(batch.done), batch.outcome.ok() ? why : batch.outcome);
   }
   lanes_.erase(found);
   std::erase(rotation_, peer);
@@ -67,7 +67,7 @@ void CopyQueue::run_turn() {
   }
   publish_stores();  // Before any `done`, and before the turn in which the mapping may go.
   for (Batch& batch : finished) {
-    answer_later(scheduler_, std::move(batch.done), std::move(batch.outcome));
+    post_done(scheduler_, std::move(batch.done), std::move(batch.outcome));
   }
   if (!rotation_.empty()) {
     schedule_turn();

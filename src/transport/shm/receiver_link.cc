@@ -50,20 +50,21 @@ StatusOr<std::unique_ptr<ReceiverLink>> ReceiverLink::open_on_loop(Reactor& reac
   if (!connection.ok()) {
     return connection.status();
   }
-  const HelloPacket hello{.token = ticket.token, .sender = self, .receiver = ticket.receiver};
+  const HelloPacket hello{.sender = self, .receiver = ticket.receiver, .nonce = random_nonce()};
   if (Status sent = send_packet(connection->socket.get(), encode_packet(hello)); !sent.ok()) {
     return sent;
   }
   std::unique_ptr<ReceiverLink> link(new ReceiverLink(
-      reactor, ticket, std::move(connection->socket), std::move(connection->pidfd), owner));
+      reactor, ticket, hello, std::move(connection->socket), std::move(connection->pidfd), owner));
   link->watch(deadline);
   return link;
 }
 
-ReceiverLink::ReceiverLink(Reactor& reactor, const Ticket& ticket, UniqueFd socket, UniqueFd pidfd,
-                           ReceiverLinkOwner& owner)
+ReceiverLink::ReceiverLink(Reactor& reactor, const Ticket& ticket, const HelloPacket& hello,
+                           UniqueFd socket, UniqueFd pidfd, ReceiverLinkOwner& owner)
     : reactor_(reactor),
       ticket_(ticket),
+      hello_(hello),
       owner_(owner),
       socket_(reactor, std::move(socket)),
       pidfd_(reactor, std::move(pidfd)) {}
@@ -99,18 +100,36 @@ Status ReceiverLink::take_in(Received received) {
   if (!packet.ok()) {
     return packet.status();
   }
+  const bool opening = state_ == ReceiverState::kHelloSent || state_ == ReceiverState::kProofSent;
+  const auto* challenge = std::get_if<ChallengePacket>(&*packet);
+  if (challenge != nullptr && state_ == ReceiverState::kHelloSent) {
+    return prove(*challenge);
+  }
   const auto* welcome = std::get_if<WelcomePacket>(&*packet);
-  if (welcome != nullptr && state_ == ReceiverState::kHelloSent) {
+  if (welcome != nullptr && state_ == ReceiverState::kProofSent) {
     return start_mapping(*welcome, std::move(received));
   }
   const auto* refused = std::get_if<RefusedPacket>(&*packet);
-  if (refused != nullptr && state_ == ReceiverState::kHelloSent) {
+  if (refused != nullptr && opening) {
     return refusal_status(refused->reason);
   }
   if (std::holds_alternative<RevokePacket>(*packet)) {
     return absl::UnavailableError("shm: the receiver revoked our right to write");
   }
   return absl::DataLossError("shm: the receiver broke the rules: a packet out of place");
+}
+
+Status ReceiverLink::prove(const ChallengePacket& challenge) {
+  const ProofContext context = proof_context(hello_, challenge.nonce);
+  if (!proof_is_right(challenge.proof, ticket_.secret, ProofRole::kReceiver, context)) {
+    return absl::PermissionDeniedError(fmt::format(
+        "shm: who answers for receiver {} does not know the ticket's secret: another process, or "
+        "the ticket is no longer valid; repeat the handshake",
+        peer().brief()));
+  }
+  state_ = ReceiverState::kProofSent;
+  const Proof own = make_proof(ticket_.secret, ProofRole::kSender, context);
+  return send_packet(socket_.get(), encode_packet(ProofPacket{own}));
 }
 
 Status ReceiverLink::start_mapping(const WelcomePacket& welcome, Received received) {

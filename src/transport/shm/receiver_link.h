@@ -16,7 +16,8 @@ namespace baton::transport::shm {
 
 /// States as in docs/protocol-shm.md.
 enum class ReceiverState : std::uint8_t {
-  kHelloSent,  ///< awaits the memfd
+  kHelloSent,  ///< awaits the receiver's proof
+  kProofSent,  ///< gave its own; awaits the memfd
   kMapping,    ///< populates, a slice a turn
   kConnected,  ///< said `mapped`; copies may run
 };
@@ -48,12 +49,13 @@ class ReceiverLink {
   void release_on_loop();
 
  private:
-  ReceiverLink(Reactor& reactor, const Ticket& ticket, UniqueFd socket, UniqueFd pidfd,
-               ReceiverLinkOwner& owner);
+  ReceiverLink(Reactor& reactor, const Ticket& ticket, const HelloPacket& hello, UniqueFd socket,
+               UniqueFd pidfd, ReceiverLinkOwner& owner);
 
   void watch(TimePoint deadline);
   void read_next();
   Status take_in(Received received);
+  Status prove(const ChallengePacket& challenge);
   Status start_mapping(const WelcomePacket& welcome, Received received);
   void populate_later();
   void populate_next();
@@ -61,6 +63,7 @@ class ReceiverLink {
 
   Reactor& reactor_;
   const Ticket ticket_;
+  const HelloPacket hello_;
   ReceiverLinkOwner& owner_;
   ReceiverState state_ = ReceiverState::kHelloSent;
   TimerId deadline_ = kNoTimer;

@@ -32,7 +32,7 @@ void refuse(const UniqueFd& socket, RefusalReason reason) {
 
 StatusOr<std::unique_ptr<ShmListener>> ShmListener::open_on_loop(Reactor& reactor,
                                                                  const ListenerLimits& limits,
-                                                                 ApplicantHandler& handler,
+                                                                 Doorkeeper& keeper,
                                                                  ShmCounters& counters) {
   const Bytes16 socket_id = Epoch::random().bytes;
   auto socket = listen_on(socket_name(socket_id));
@@ -40,17 +40,17 @@ StatusOr<std::unique_ptr<ShmListener>> ShmListener::open_on_loop(Reactor& reacto
     return socket.status();
   }
   std::unique_ptr<ShmListener> listener(
-      new ShmListener(reactor, limits, handler, counters, socket_id, *std::move(socket)));
+      new ShmListener(reactor, limits, keeper, counters, socket_id, *std::move(socket)));
   listener->socket_.watch_on_loop(
       EPOLLIN, [raw = listener.get()](std::uint32_t /*events*/) { raw->accept_some(); });
   return listener;
 }
 
-ShmListener::ShmListener(Reactor& reactor, const ListenerLimits& limits, ApplicantHandler& handler,
+ShmListener::ShmListener(Reactor& reactor, const ListenerLimits& limits, Doorkeeper& keeper,
                          ShmCounters& counters, const Bytes16& socket_id, UniqueFd socket)
     : reactor_(reactor),
       limits_(limits),
-      handler_(handler),
+      keeper_(keeper),
       counters_(counters),
       socket_id_(socket_id),
       socket_(reactor, std::move(socket)) {}
@@ -58,7 +58,7 @@ ShmListener::ShmListener(Reactor& reactor, const ListenerLimits& limits, Applica
 void ShmListener::close_on_loop() {
   reactor_.cancel(resume_);
   socket_.close_on_loop();
-  for (auto& [fd, candidate] : candidates_) {
+  for (auto& [id, candidate] : candidates_) {
     reactor_.cancel(candidate.deadline);
     candidate.socket.close_on_loop();
   }
@@ -69,7 +69,7 @@ void ShmListener::accept_some() {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     UniqueFd accepted(accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (accepted) {
-      admit(std::move(accepted));
+      welcome(std::move(accepted));
     } else {
       if (out_of_resources(errno)) {
         pause_accepting();
@@ -87,51 +87,100 @@ void ShmListener::pause_accepting() {
   resume_ = reactor_.run_after(kAcceptPause, [this] { reactor_.rewatch(socket_.get(), EPOLLIN); });
 }
 
-void ShmListener::admit(UniqueFd socket) {
+void ShmListener::welcome(UniqueFd socket) {
   const auto process = peer_process(socket.get());
-  if (!process.ok() || process->pid <= 0 || !user_allowed(geteuid(), process->user) ||
-      candidates_.size() >= limits_.max_candidates) {
+  if (!process.ok() || process->pid <= 0 || !user_allowed(geteuid(), process->user)) {
     ++counters_.connections_refused;
     return;
   }
-  const int fd = socket.get();
+  const CandidateId id = room_.enter(process->pid);
   Candidate& candidate =
-      candidates_.emplace(fd, Candidate{WatchedFd(reactor_, std::move(socket)), *process})
-          .first->second;
-  candidate.deadline = reactor_.run_after(limits_.hello_timeout, [this, fd] {
-    ++counters_.hellos_missing;
-    take(fd);
-  });
-  candidate.socket.watch_on_loop(EPOLLIN, [this, fd](std::uint32_t /*events*/) { read_hello(fd); });
+      candidates_.try_emplace(id, WatchedFd(reactor_, std::move(socket)), *process).first->second;
+  candidate.deadline = reactor_.run_after(limits_.opening_timeout, [this, id] { expire(id); });
+  candidate.socket.watch_on_loop(EPOLLIN, [this, id](std::uint32_t /*events*/) { read_next(id); });
+  if (room_.size() > limits_.max_candidates) {
+    expire(*room_.who_has_to_go());
+  }
 }
 
-void ShmListener::read_hello(int fd) {
-  const Received received = receive_packet(fd);
+void ShmListener::expire(CandidateId id) {
+  ++counters_.openings_expired;
+  take(id);
+}
+
+void ShmListener::read_next(CandidateId id) {
+  const Candidate& candidate = candidates_.at(id);
+  const Received received = receive_packet(candidate.socket.get());
   if (received.kind == Received::Kind::kNothing) {
     return;
   }
-  Applicant applicant = take(fd);
   if (received.kind == Received::Kind::kEnd) {
-    ++counters_.hellos_missing;
+    expire(id);
     return;
   }
   const auto packet = decode_packet(received.bytes);
-  const auto* hello = packet.ok() ? std::get_if<HelloPacket>(&*packet) : nullptr;
-  if (hello == nullptr || !received.descriptors.empty() ||
-      received.sender_pid != applicant.process.pid) {
-    ++counters_.hellos_refused;
-    refuse(applicant.socket, RefusalReason::kMalformed);
+  if (!packet.ok() || !received.descriptors.empty() ||
+      received.sender_pid != candidate.process.pid) {
+    refuse_candidate(id, RefusalReason::kMalformed);
     return;
   }
-  applicant.hello = *hello;
-  handler_.on_applicant(std::move(applicant));
+  take_packet(id, *packet);
 }
 
-Applicant ShmListener::take(int fd) {
-  auto node = candidates_.extract(fd);
+void ShmListener::take_packet(CandidateId id, const Packet& packet) {
+  const bool challenged = candidates_.at(id).hello.has_value();
+  const auto* hello = std::get_if<HelloPacket>(&packet);
+  const auto* proof = std::get_if<ProofPacket>(&packet);
+  if (hello != nullptr && !challenged) {
+    challenge(id, *hello);
+  } else if (proof != nullptr && challenged) {
+    judge(id, proof->proof);
+  } else if (std::holds_alternative<ReleasedPacket>(packet) && challenged) {
+    expire(id);  // It did not believe our proof, and leaves.
+  } else {
+    refuse_candidate(id, RefusalReason::kMalformed);
+  }
+}
+
+void ShmListener::challenge(CandidateId id, const HelloPacket& hello) {
+  Candidate& candidate = candidates_.at(id);
+  candidate.hello = hello;
+  candidate.nonce = random_nonce();
+  const Proof proof = make_proof(keeper_.secret_for(hello), ProofRole::kReceiver,
+                                 proof_context(hello, candidate.nonce));
+  const ChallengePacket packet{.nonce = candidate.nonce, .proof = proof};
+  if (!send_packet(candidate.socket.get(), encode_packet(packet)).ok()) {
+    expire(id);
+  }
+}
+
+void ShmListener::judge(CandidateId id, const Proof& proof) {
+  const Candidate& candidate = candidates_.at(id);
+  // The secret of now: a ticket that ended since the challenge opens nothing.
+  if (proof_is_right(proof, keeper_.secret_for(*candidate.hello), ProofRole::kSender,
+                     proof_context(*candidate.hello, candidate.nonce))) {
+    keeper_.on_applicant(take(id));
+  } else {
+    refuse_candidate(id, RefusalReason::kBadTicket);
+  }
+}
+
+void ShmListener::refuse_candidate(CandidateId id, RefusalReason reason) {
+  const Applicant applicant = take(id);
+  ++counters_.openings_refused;
+  log::warning("shm: refused a connection of process {} (reason {})", applicant.process.pid,
+               static_cast<std::uint32_t>(reason));
+  refuse(applicant.socket, reason);
+}
+
+Applicant ShmListener::take(CandidateId id) {
+  room_.leave(id);
+  auto node = candidates_.extract(id);
   Candidate& candidate = node.mapped();
   reactor_.cancel(candidate.deadline);
-  return {.socket = candidate.socket.release_on_loop(), .process = candidate.process, .hello = {}};
+  return {.socket = candidate.socket.release_on_loop(),
+          .process = candidate.process,
+          .hello = candidate.hello.value_or(HelloPacket{})};
 }
 
 }  // namespace baton::transport::shm

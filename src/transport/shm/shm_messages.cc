@@ -6,8 +6,7 @@ namespace baton::transport::shm {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4D485342;  // "BSHM"
-constexpr std::uint16_t kVersion = 1;
-constexpr std::size_t kTicketBytes = 68;
+constexpr std::size_t kTicketBytes = 84;
 
 enum PacketType : std::uint16_t {
   kHello = 1,
@@ -16,13 +15,18 @@ enum PacketType : std::uint16_t {
   kMapped = 4,
   kRevoke = 5,
   kReleased = 6,
+  kChallenge = 7,
+  kProof = 8,
 };
 
 /// 0 for a type that does not exist.
 std::size_t packet_bytes(std::uint16_t type) {
   switch (type) {
     case kHello:
-      return 56;
+    case kChallenge:
+      return 72;
+    case kProof:
+      return 40;
     case kWelcome:
       return 32;
     case kRefused:
@@ -41,7 +45,7 @@ struct PacketEncoder {
 
   void operator()(const HelloPacket& hello) {
     put_prefix(writer, kHello);
-    writer.put(hello.token).put(hello.sender.bytes).put(hello.receiver.bytes);
+    writer.put(hello.sender.bytes).put(hello.receiver.bytes).put_bytes(hello.nonce);
   }
   void operator()(const WelcomePacket& welcome) {
     put_prefix(writer, kWelcome);
@@ -55,14 +59,29 @@ struct PacketEncoder {
   void operator()(const MappedPacket& /*packet*/) { put_prefix(writer, kMapped); }
   void operator()(const RevokePacket& /*packet*/) { put_prefix(writer, kRevoke); }
   void operator()(const ReleasedPacket& /*packet*/) { put_prefix(writer, kReleased); }
+  void operator()(const ChallengePacket& challenge) {
+    put_prefix(writer, kChallenge);
+    writer.put_bytes(challenge.nonce).put_bytes(challenge.proof);
+  }
+  void operator()(const ProofPacket& packet) {
+    put_prefix(writer, kProof);
+    writer.put_bytes(packet.proof);
+  }
 };
 
 StatusOr<Packet> decode_hello(RecordReader reader) {
   HelloPacket hello;
-  hello.token = reader.get_bytes16();
   hello.sender.bytes = reader.get_bytes16();
   hello.receiver.bytes = reader.get_bytes16();
+  hello.nonce = reader.get_bytes32();
   return hello;
+}
+
+StatusOr<Packet> decode_challenge(RecordReader reader) {
+  ChallengePacket challenge;
+  challenge.nonce = reader.get_bytes32();
+  challenge.proof = reader.get_bytes32();
+  return challenge;
 }
 
 StatusOr<Packet> decode_welcome(RecordReader reader) {
@@ -104,7 +123,7 @@ std::string encode_ticket(const Ticket& ticket) {
       .put(ticket.page_bytes)
       .put(ticket.page_count)
       .put(ticket.socket_id)
-      .put(ticket.token)
+      .put_bytes(ticket.secret.bytes())
       .take();
 }
 
@@ -120,7 +139,7 @@ StatusOr<Ticket> decode_ticket(std::string_view bytes) {
   ticket.page_bytes = reader.get<std::uint64_t>();
   ticket.page_count = reader.get<std::uint32_t>();
   ticket.socket_id = reader.get_bytes16();
-  ticket.token = reader.get_bytes16();
+  ticket.secret = Secret(Secret::Bytes(reader.get_bytes32()));
   if (ticket.page_bytes == 0 || ticket.page_count == 0) {
     return absl::DataLossError(fmt::format("shm: a ticket names {} pages of {} bytes",
                                            ticket.page_count, ticket.page_bytes));
@@ -152,6 +171,10 @@ StatusOr<Packet> decode_packet(std::string_view bytes) {
       return MappedPacket{};
     case kRevoke:
       return RevokePacket{};
+    case kChallenge:
+      return decode_challenge(reader);
+    case kProof:
+      return ProofPacket{reader.get_bytes32()};
     default:
       return ReleasedPacket{};
   }
@@ -174,12 +197,13 @@ Status refusal_status(RefusalReason reason) {
       "shm: the receiver can't take this connection now; try again later");
 }
 
-bool equal_in_constant_time(const Bytes16& a, const Bytes16& b) {
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    difference |= static_cast<unsigned>(a.at(i) ^ b.at(i));
-  }
-  return difference == 0;
+ProofContext proof_context(const HelloPacket& hello, const Nonce& receiver_nonce) {
+  return {.plane = "shm",
+          .version = kVersion,
+          .sender = hello.sender,
+          .receiver = hello.receiver,
+          .sender_nonce = hello.nonce,
+          .receiver_nonce = receiver_nonce};
 }
 
 }  // namespace baton::transport::shm

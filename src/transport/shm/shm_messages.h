@@ -8,20 +8,23 @@
 #include <variant>
 
 #include "baton/status.h"
+#include "src/transport/proof.h"
 #include "src/transport/shm/byte_layout.h"
 #include "src/transport/transport.h"
 
 namespace baton::transport::shm {
 
 /// No packet is longer.
-inline constexpr std::size_t kMaxPacketBytes = 56;
+inline constexpr std::size_t kMaxPacketBytes = 72;
+
+inline constexpr std::uint16_t kVersion = 2;
 
 struct Ticket {
   PeerId receiver;
   std::uint64_t page_bytes = 0;
   std::uint32_t page_count = 0;
   Bytes16 socket_id{};
-  Bytes16 token{};
+  Secret secret;
   bool operator==(const Ticket&) const = default;
 };
 
@@ -30,10 +33,21 @@ std::string encode_ticket(const Ticket& ticket);
 StatusOr<Ticket> decode_ticket(std::string_view bytes);
 
 struct HelloPacket {
-  Bytes16 token{};
   PeerId sender;
   PeerId receiver;
+  Nonce nonce{};
   bool operator==(const HelloPacket&) const = default;
+};
+
+struct ChallengePacket {
+  Nonce nonce{};
+  Proof proof{};
+  bool operator==(const ChallengePacket&) const = default;
+};
+
+struct ProofPacket {
+  Proof proof{};
+  bool operator==(const ProofPacket&) const = default;
 };
 
 /// Comes with the memfd.
@@ -67,7 +81,7 @@ struct ReleasedPacket {
 };
 
 using Packet = std::variant<HelloPacket, WelcomePacket, RefusedPacket, MappedPacket, RevokePacket,
-                            ReleasedPacket>;
+                            ReleasedPacket, ChallengePacket, ProofPacket>;
 
 std::string encode_packet(const Packet& packet);
 /// kDataLoss for anything that encode_packet() can't have made.
@@ -76,8 +90,8 @@ StatusOr<Packet> decode_packet(std::string_view bytes);
 /// What a refusal means to the sender.
 Status refusal_status(RefusalReason reason);
 
-/// Takes the same time wherever the two differ.
-bool equal_in_constant_time(const Bytes16& a, const Bytes16& b);
+/// What both sides of this connection prove.
+ProofContext proof_context(const HelloPacket& hello, const Nonce& receiver_nonce);
 
 /// Magic, version and a type; records that are no packets have type 0.
 void put_prefix(RecordWriter& writer, std::uint16_t type);

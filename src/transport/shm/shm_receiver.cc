@@ -17,7 +17,7 @@ constexpr std::size_t kMaxLinksPerPeer = 8;
 }  // namespace
 
 ShmReceiver::ShmReceiver(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-                         const ListenerLimits& limits, ShmObserver& observer)
+                         const ListenerLimits& limits, ObserverPost& observer)
     : reactor_(reactor), self_(self), buffer_(buffer), limits_(limits), observer_(observer) {}
 
 Status ShmReceiver::open_listener() {
@@ -40,12 +40,13 @@ StatusOr<std::string> ShmReceiver::expect_peer(const PeerId& peer) {
     return absl::FailedPreconditionError(fmt::format(
         "shm: writer {} is being revoked; expect it again after its fence", peer.brief()));
   }
-  writer.token = Epoch::random().bytes;
+  writer.secret = Secret::random();
+  writer.secret_in_use = false;
   return encode_ticket({.receiver = self_,
                         .page_bytes = buffer_.page_bytes(),
                         .page_count = buffer_.page_count(),
                         .socket_id = listener_->socket_id(),
-                        .token = writer.token});
+                        .secret = writer.secret});
 }
 
 void ShmReceiver::revoke(const PeerId& peer, Task fenced) {
@@ -77,28 +78,28 @@ void ShmReceiver::close() {
   writers_.clear();
 }
 
+const Secret& ShmReceiver::secret_for(const HelloPacket& hello) const {
+  const auto found = writers_.find(hello.sender);
+  const bool expected =
+      found != writers_.end() && found->second.fences.empty() && hello.receiver == self_;
+  return expected ? found->second.secret : decoy_;
+}
+
 void ShmReceiver::on_applicant(Applicant applicant) {
-  if (const auto refusal = judge(applicant.hello)) {
-    ++counters_.hellos_refused;
-    log::warning("shm: refused a hello of process {} as writer {} (reason {})",
-                 applicant.process.pid, applicant.hello.sender.brief(),
-                 static_cast<std::uint32_t>(*refusal));
+  // Proven by this writer's secret, so it is there.
+  Writer& writer = writers_.at(applicant.hello.sender);
+  if (const auto refusal = judge(writer)) {
+    ++counters_.openings_refused;
+    log::info("shm: can't take in writer {} now (reason {})", applicant.hello.sender.brief(),
+              static_cast<std::uint32_t>(*refusal));
     refuse(applicant.socket, *refusal);
     return;
   }
-  Writer& writer = writers_.at(applicant.hello.sender);
   admit(writer, std::move(applicant));
 }
 
-std::optional<RefusalReason> ShmReceiver::judge(const HelloPacket& hello) const {
-  const auto found = writers_.find(hello.sender);
-  const bool expected = found != writers_.end() && found->second.fences.empty();
-  if (hello.receiver != self_ || !expected ||
-      !equal_in_constant_time(found->second.token, hello.token)) {
-    return RefusalReason::kBadTicket;
-  }
-  const Writer& writer = found->second;
-  if (writer.current != nullptr && writer.current->token() == hello.token) {
+std::optional<RefusalReason> ShmReceiver::judge(const Writer& writer) {
+  if (writer.current != nullptr && writer.secret_in_use) {
     return RefusalReason::kInUse;
   }
   return writer.links.size() < kMaxLinksPerPeer ? std::nullopt
@@ -111,7 +112,7 @@ void ShmReceiver::admit(Writer& writer, Applicant applicant) {
                               .page_count = buffer_.page_count()};
   auto link = WriterLink::open_on_loop(reactor_, applicant, welcome, buffer_.memfd(), *this);
   if (!link.ok()) {
-    ++counters_.hellos_refused;
+    ++counters_.openings_refused;
     log::info("shm: can't welcome writer {}: {}", applicant.hello.sender.brief(),
               std::string(link.status().message()));
     refuse(applicant.socket, RefusalReason::kNotNow);
@@ -121,6 +122,7 @@ void ShmReceiver::admit(Writer& writer, Applicant applicant) {
     writer.current->ask_to_release_on_loop();  // A newer ticket supersedes it.
   }
   writer.current = link->get();
+  writer.secret_in_use = true;
   writer.links.push_back(*std::move(link));
   // It may map from now on. Told in the turn of the welcome, so that it is known as connected
   // before any message that it sends afterwards on another channel.

@@ -10,18 +10,18 @@
 
 #include "baton/status.h"
 #include "src/memory/registered_buffer.h"
+#include "src/transport/observer_post.h"
 #include "src/transport/shm/shm_counters.h"
 #include "src/transport/shm/shm_listener.h"
-#include "src/transport/shm/shm_observer.h"
 #include "src/transport/shm/writer_link.h"
 
 namespace baton::transport::shm {
 
 /// Lives on the loop. Everything that it references outlives it.
-class ShmReceiver final : private ApplicantHandler, private WriterLinkOwner {
+class ShmReceiver final : private Doorkeeper, private WriterLinkOwner {
  public:
   ShmReceiver(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-              const ListenerLimits& limits, ShmObserver& observer);
+              const ListenerLimits& limits, ObserverPost& observer);
 
   StatusOr<std::string> expect_peer(const PeerId& peer);
   void revoke(const PeerId& peer, Task fenced);
@@ -32,18 +32,20 @@ class ShmReceiver final : private ApplicantHandler, private WriterLinkOwner {
  private:
   /// A peer that was expected and has not been fenced since.
   struct Writer {
-    Bytes16 token{};
+    Secret secret;
+    bool secret_in_use = false;                      ///< `current` was let in by it
     std::vector<std::unique_ptr<WriterLink>> links;  ///< those not fenced
     WriterLink* current = nullptr;                   ///< the live one among them
     bool reported = false;                           ///< the observer knows it as connected
     std::vector<Task> fences;                        ///< waiting; not empty: being revoked
   };
 
+  const Secret& secret_for(const HelloPacket& hello) const override;
   void on_applicant(Applicant applicant) override;
   void on_writer_link(WriterLink& link) override;
 
   Status open_listener();
-  std::optional<RefusalReason> judge(const HelloPacket& hello) const;
+  static std::optional<RefusalReason> judge(const Writer& writer);
   void admit(Writer& writer, Applicant applicant);
   void settle(Writer& writer, WriterLink& link);
   void report(Writer& writer, const WriterLink& link);
@@ -53,7 +55,9 @@ class ShmReceiver final : private ApplicantHandler, private WriterLinkOwner {
   const PeerId self_;
   const RegisteredBuffer& buffer_;
   const ListenerLimits limits_;
-  ShmObserver& observer_;
+  ObserverPost& observer_;
+  /// For the hellos of strangers, so that they fare as others do.
+  const Secret decoy_ = Secret::random();
   ShmCounters counters_;
   std::unique_ptr<ShmListener> listener_;  // from the first expect_peer() on
   std::map<PeerId, Writer> writers_;

@@ -5,19 +5,19 @@
 #include <string>
 #include <utility>
 
-#include "src/transport/shm/answer.h"
+#include "src/transport/post_done.h"
 
 namespace baton::transport::shm {
 
 ShmSender::ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-                     ShmObserver& observer)
+                     ObserverPost& observer)
     : reactor_(reactor), self_(self), buffer_(buffer), observer_(observer), copies_(reactor) {}
 
 void ShmSender::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                         Done done) {
   auto link = open_link(receiver, ticket, deadline);
   if (!link.ok()) {
-    answer_later(reactor_, std::move(done), link.status());
+    post_done(reactor_, std::move(done), link.status());
     return;
   }
   connections_.emplace(receiver,
@@ -48,8 +48,8 @@ StatusOr<std::unique_ptr<ReceiverLink>> ShmSender::open_link(const PeerId& recei
 void ShmSender::write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done) {
   const RemoteMapping* mapping = mapping_of(receiver);
   if (mapping == nullptr) {
-    answer_later(reactor_, std::move(done),
-                 absl::UnavailableError(fmt::format("shm: not connected to {}", receiver.brief())));
+    post_done(reactor_, std::move(done),
+              absl::UnavailableError(fmt::format("shm: not connected to {}", receiver.brief())));
     return;
   }
   auto pieces = plan(*mapping, ops);
@@ -71,7 +71,7 @@ void ShmSender::close() {
 
 void ShmSender::on_receiver_connected(ReceiverLink& link) {
   Connection& connection = connections_.at(link.peer());
-  answer_later(reactor_, std::exchange(connection.connecting, nullptr), absl::OkStatus());
+  post_done(reactor_, std::exchange(connection.connecting, nullptr), absl::OkStatus());
 }
 
 void ShmSender::on_receiver_lost(ReceiverLink& link, Status why) {
@@ -92,7 +92,7 @@ bool ShmSender::end(const PeerId& receiver, const Status& why) {
   copies_.drop(receiver, why);  // Before the mapping that they write into goes.
   connection.link->release_on_loop();
   if (!was_connected) {
-    answer_later(reactor_, std::move(connection.connecting), why);
+    post_done(reactor_, std::move(connection.connecting), why);
   }
   return was_connected;
 }

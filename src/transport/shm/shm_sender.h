@@ -8,9 +8,9 @@
 
 #include "baton/status.h"
 #include "src/memory/registered_buffer.h"
+#include "src/transport/observer_post.h"
 #include "src/transport/shm/copy_queue.h"
 #include "src/transport/shm/receiver_link.h"
-#include "src/transport/shm/shm_observer.h"
 
 namespace baton::transport::shm {
 
@@ -18,7 +18,7 @@ namespace baton::transport::shm {
 class ShmSender final : private ReceiverLinkOwner {
  public:
   ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-            ShmObserver& observer);
+            ObserverPost& observer);
 
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline, Done done);
   void write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done);
@@ -44,7 +44,7 @@ class ShmSender final : private ReceiverLinkOwner {
   Reactor& reactor_;
   const PeerId self_;
   const RegisteredBuffer& buffer_;
-  ShmObserver& observer_;
+  ObserverPost& observer_;
   CopyQueue copies_;
   std::map<PeerId, Connection> connections_;
 };

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "src/transport/shm/answer.h"
+#include "src/transport/post_done.h"
 
 namespace baton::transport {
 
@@ -10,7 +10,7 @@ ShmTransport::ShmTransport(Reactor& reactor, const PeerId& self, const ShmOption
     : reactor_(reactor),
       self_(self),
       options_(options),
-      observer_(std::make_unique<shm::ShmObserver>(reactor)) {}
+      observer_(std::make_unique<ObserverPost>(reactor)) {}
 
 ShmTransport::~ShmTransport() = default;
 
@@ -57,7 +57,7 @@ void ShmTransport::connect(const PeerId& receiver, std::string_view ticket, Time
   if (Status status = usable(); status.ok()) {
     sender_->connect(receiver, ticket, deadline, std::move(done));
   } else {
-    shm::answer_later(reactor_, std::move(done), std::move(status));
+    post_done(reactor_, std::move(done), std::move(status));
   }
 }
 
@@ -65,7 +65,7 @@ void ShmTransport::write_batch(const PeerId& receiver, std::vector<WriteOp> ops,
   if (Status status = usable(); status.ok()) {
     sender_->write_batch(receiver, ops, std::move(done));
   } else {
-    shm::answer_later(reactor_, std::move(done), std::move(status));
+    post_done(reactor_, std::move(done), std::move(status));
   }
 }
 

@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "src/transport/observer_post.h"
 #include "src/transport/shm/host_identity.h"
 #include "src/transport/shm/shm_counters.h"
 #include "src/transport/shm/shm_listener.h"
-#include "src/transport/shm/shm_observer.h"
 #include "src/transport/shm/shm_receiver.h"
 #include "src/transport/shm/shm_sender.h"
 #include "src/transport/transport.h"
@@ -67,7 +67,7 @@ class ShmTransport final : public Transport {
   const ShmOptions options_;
   const shm::HostIdentity host_ = shm::HostIdentity::current();
   bool closed_ = false;
-  std::unique_ptr<shm::ShmObserver> observer_;  // outlives the halves
+  std::unique_ptr<ObserverPost> observer_;      // outlives the halves
   std::unique_ptr<shm::ShmReceiver> receiver_;  // with the buffer attached, until join()
   std::unique_ptr<shm::ShmSender> sender_;      // likewise
 };

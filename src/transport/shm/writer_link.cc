@@ -30,7 +30,6 @@ StatusOr<std::unique_ptr<WriterLink>> WriterLink::open_on_loop(Reactor& reactor,
 WriterLink::WriterLink(Reactor& reactor, Applicant&& applicant, UniqueFd pidfd,
                        WriterLinkOwner& owner)
     : peer_(applicant.hello.sender),
-      token_(applicant.hello.token),
       pid_(applicant.process.pid),
       owner_(owner),
       socket_(reactor, std::move(applicant.socket)),

@@ -42,7 +42,6 @@ class WriterLink {
                                                             WriterLinkOwner& owner);
 
   const PeerId& peer() const { return peer_; }
-  const Bytes16& token() const { return token_; }
   WriterState state() const { return state_; }
   /// Connected, or on the way there.
   bool live() const { return state_ == WriterState::kOffered || state_ == WriterState::kMapped; }
@@ -65,7 +64,6 @@ class WriterLink {
   void fence(Status why);
 
   const PeerId peer_;
-  const Bytes16 token_;
   const pid_t pid_;
   WriterLinkOwner& owner_;
   WriterState state_ = WriterState::kOffered;

@@ -1,25 +1,39 @@
-// The listening socket, and the connections that have not said who they are yet.
+// The listening socket, and the connections that have not proven who they are yet.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 
-#include "src/transport/tcp/frames.h"
+#include "src/transport/tcp/opening.h"
 #include "src/transport/tcp/tcp_options.h"
 #include "src/transport/tcp/watched_socket.h"
+#include "src/transport/waiting_room.h"
 
 namespace baton::transport::tcp {
 
-/// Each such guest costs a descriptor and 64 bytes, for a bounded time. On the loop only.
+/// Knows who is expected. Called from the loop, never from inside a call of the Acceptor.
+class Doorkeeper {
+ public:
+  virtual ~Doorkeeper() = default;
+  /// The secret that who says this hello has to know; a decoy, which nobody knows, where the hello
+  /// fits no ticket. Either way the same happens next.
+  virtual const Secret& secret_for(const Hello& hello) const = 0;
+  /// The hello is proven. Is there room for this stream?
+  virtual bool fits(const Hello& hello) const = 0;
+  /// It fits, and has been told so.
+  virtual void take_in(UniqueFd socket, const Hello& hello) = 0;
+};
+
+/// hello → challenged → handed over or closed. A guest costs a descriptor, a timer and about half a
+/// kilobyte, for a bounded time; there is a bounded number of them. On the loop only.
 class Acceptor {
  public:
-  /// A well-formed hello arrived; whether it is a right one, the callee decides.
-  using Arrived = absl::AnyInvocable<void(UniqueFd socket, const Hello& hello)>;
-
   Acceptor(Reactor& reactor, const TcpOptions& options, UniqueFd listener, TcpStats& stats,
-           Arrived arrived);
+           Doorkeeper& keeper);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -27,31 +41,35 @@ class Acceptor {
  private:
   struct Guest {
     std::unique_ptr<WatchedSocket> socket;
-    HelloBytes hello{};
-    std::size_t received_bytes = 0;
     TimerId timer = kNoTimer;
+    HelloBytes received{};  // the hello, then the proof
+    std::size_t received_bytes = 0;
+    std::optional<Hello> hello;  // once challenged
+    Nonce nonce{};               // ours, with the challenge
   };
-  using GuestId = std::uint64_t;  // grows: the lowest is the oldest
+  using Room = WaitingRoom<std::string>;
+  using GuestId = Room::GuestId;
 
   void accept_some();
-  void welcome(UniqueFd socket);
   void pause();
-  void read_hello(GuestId id);
+  void welcome(UniqueFd socket, std::string source);
+  void on_ready(GuestId id);
+  void take_hello(GuestId id);
+  void challenge(GuestId id, const Hello& hello);
+  void take_proof(GuestId id);
+  bool is_proven(const Guest& guest) const;
+  void refuse(GuestId id, std::span<const std::byte> last_words);
   void expire(GuestId id);
   Guest take(GuestId id);
 
   Reactor& reactor_;
   const TcpOptions& options_;
   TcpStats& stats_;
-  Arrived arrived_;
+  Doorkeeper& keeper_;
+  Room room_;
   std::map<GuestId, Guest> guests_;
-  GuestId next_guest_ = 0;
   TimerId resume_timer_ = kNoTimer;
   WatchedSocket listener_;
 };
-
-/// Says what became of a hello. The socket is fresh, so its buffer has room; if not, the peer's
-/// deadline tells it.
-void send_answer(const UniqueFd& socket, Answer answer);
 
 }  // namespace baton::transport::tcp

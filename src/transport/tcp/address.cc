@@ -11,14 +11,14 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 namespace baton::transport::tcp {
 namespace {
 
-constexpr int kListenBacklog = 128;
-constexpr int kKeepAliveIdleSeconds = 10;
-constexpr int kKeepAliveIntervalSeconds = 5;
-constexpr int kKeepAliveProbes = 3;
+// So that a flood does not push out honest connections before they are accepted.
+constexpr int kListenBacklog = 1024;
 
 struct RawAddress {
   sockaddr_storage storage{};
@@ -68,6 +68,15 @@ Status system_error(std::string_view what, const Address& address, int error) {
 UniqueFd make_socket(const RawAddress& raw) {
   return UniqueFd(
       socket(raw.get()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+}
+
+std::string source_of(const std::string& ip) {
+  constexpr std::size_t kNetworkBytes = 8;
+  constexpr std::string_view kV4Mapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+  if (ip.size() == Address::kIpv4Bytes || ip.starts_with(kV4Mapped)) {
+    return ip.substr(ip.size() - Address::kIpv4Bytes);
+  }
+  return ip.substr(0, kNetworkBytes);
 }
 
 // Options are wishes: a kernel that refuses one still gives a working connection.
@@ -148,21 +157,22 @@ Status connect_result(const UniqueFd& socket) {
              : absl::UnavailableError(fmt::format("can't connect: {}", std::strerror(error)));
 }
 
+Accepted accept_from(const UniqueFd& listener) {
+  RawAddress raw;
+  UniqueFd socket(accept4(listener.get(), raw.get(), &raw.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket) {
+    return {};
+  }
+  return {std::move(socket), source_of(from_raw(raw).ip)};
+}
+
 void tune(const UniqueFd& socket, const TcpOptions& options) {
-  using std::chrono::duration_cast;
   set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
   if (options.socket_buffer_bytes > 0) {
     const int bytes = static_cast<int>(options.socket_buffer_bytes);
     set_option(socket, SOL_SOCKET, SO_SNDBUF, bytes);
     set_option(socket, SOL_SOCKET, SO_RCVBUF, bytes);
   }
-  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdleSeconds);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveIntervalSeconds);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
-  set_option(
-      socket, IPPROTO_TCP, TCP_USER_TIMEOUT,
-      static_cast<int>(duration_cast<std::chrono::milliseconds>(options.user_timeout).count()));
 }
 
 void reset_on_close(const UniqueFd& socket) {

@@ -35,7 +35,15 @@ StatusOr<Address> bound_address(const UniqueFd& socket);
 StatusOr<UniqueFd> start_connect(const Address& address);
 Status connect_result(const UniqueFd& socket);
 
-/// No delay, buffers, and limits on how long a dead network goes unnoticed.
+/// An accepted connection, and whom to hold responsible for it: the remote IPv4 address, or an IPv6
+/// network of 64 bits, all of which one host may have. No socket: errno says why.
+struct Accepted {
+  UniqueFd socket;
+  std::string source;
+};
+Accepted accept_from(const UniqueFd& listener);
+
+/// No delay, and buffers.
 void tune(const UniqueFd& socket, const TcpOptions& options);
 /// The next close() discards what is unsent and resets the connection.
 void reset_on_close(const UniqueFd& socket);

@@ -1,44 +1,15 @@
-// The bytes of docs/protocol-tcp.md: encoding, and checked decoding. No sockets here.
+// What an open stream carries (docs/protocol-tcp.md): encoding, and checked decoding. No sockets
+// here.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
 #include <variant>
 
 #include "baton/status.h"
-#include "src/transport/tcp/address.h"
-#include "src/transport/transport.h"
 
 namespace baton::transport::tcp {
-
-inline constexpr std::uint16_t kVersion = 1;
-
-/// 128 random bits that let one sender in.
-using Token = std::array<std::byte, 16>;
-Token random_token();
-/// Takes equally long whether and wherever they differ.
-bool equal_in_constant_time(const Token& a, const Token& b);
-
-struct Ticket {
-  std::uint16_t streams = 1;
-  Token token{};
-  PeerId receiver;
-  Address address;
-};
-
-struct Hello {
-  std::uint16_t version = kVersion;
-  std::uint16_t stream = 0;
-  std::uint16_t streams = 1;
-  Token token{};
-  PeerId sender;
-  PeerId receiver;
-};
-
-enum class Answer : std::uint16_t { kAccepted = 0, kRefused = 1, kOtherVersion = 2 };
 
 struct WriteHeader {
   std::uint32_t page = 0;
@@ -51,26 +22,25 @@ struct EndOfBatch {
   std::uint64_t sequence = 0;
 };
 
-using Frame = std::variant<WriteHeader, EndOfBatch>;
+/// Of all batches up to this one.
+struct Acknowledgement {
+  std::uint64_t sequence = 0;
+};
 
-using HelloBytes = std::array<std::byte, 64>;
-using AnswerBytes = std::array<std::byte, 16>;
+struct Heartbeat {};
+
+/// What a sender says, and what a receiver says back.
+using Frame = std::variant<WriteHeader, EndOfBatch, Heartbeat>;
+using Word = std::variant<Acknowledgement, Heartbeat>;
+
 using FrameBytes = std::array<std::byte, 32>;
-using AckBytes = std::array<std::byte, 16>;
+using WordBytes = std::array<std::byte, 16>;
 
-std::string encode(const Ticket& ticket);
-HelloBytes encode(const Hello& hello);
-AnswerBytes encode(Answer answer);
-FrameBytes encode(const WriteHeader& header);
-FrameBytes encode(const EndOfBatch& end);
-AckBytes encode_ack(std::uint64_t sequence);
+FrameBytes encode_frame(const Frame& frame);
+WordBytes encode_word(const Word& word);
 
 // kDataLoss for everything that the specification does not allow.
-StatusOr<Ticket> parse_ticket(std::string_view bytes);
-/// Of another version only `version` is meaningful.
-StatusOr<Hello> parse_hello(const HelloBytes& bytes);
-StatusOr<Answer> parse_answer(const AnswerBytes& bytes);
 StatusOr<Frame> parse_frame(const FrameBytes& bytes);
-StatusOr<std::uint64_t> parse_ack(const AckBytes& bytes);
+StatusOr<Word> parse_word(const WordBytes& bytes);
 
 }  // namespace baton::transport::tcp

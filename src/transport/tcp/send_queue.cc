@@ -15,72 +15,79 @@ iovec piece_of(const std::byte* data, std::size_t bytes) {
 
 }  // namespace
 
-void SendQueue::push(std::vector<WriteOp> ops, Status verdict, Done done) {
-  const bool silent = !verdict.ok() || ops.empty();
-  batches_.push_back(
-      {std::move(ops), std::move(verdict), std::move(done), silent ? 0 : ++last_pushed_});
+std::uint64_t SendQueue::push(std::vector<WriteOp> ops) {
+  Part part{.ops = std::move(ops), .sequence = ++last_pushed_};
+  for (const WriteOp& op : part.ops) {
+    part.payload_bytes += op.local.size();
+  }
+  unacknowledged_bytes_ += part.payload_bytes;
+  parts_.push_back(std::move(part));
+  return last_pushed_;
+}
+
+void SendQueue::push_heartbeat() {
+  heartbeat_left_bytes_ = heartbeat_.size();
 }
 
 bool SendQueue::has_unsent() const {
-  return last_sent_ < last_pushed_;
-}
-
-void SendQueue::skip_silent(Cursor& cursor) const {
-  while (cursor.batch < batches_.size() && batches_[cursor.batch].sequence == 0) {
-    ++cursor.batch;
-  }
+  return heartbeat_left_bytes_ > 0 || last_sent_ < last_pushed_;
 }
 
 FrameBytes SendQueue::header_at(const Cursor& cursor) const {
-  const Batch& batch = batches_[cursor.batch];
-  if (cursor.frame == batch.ops.size()) {
-    return encode(EndOfBatch{batch.sequence});
+  const Part& part = parts_[cursor.part];
+  if (cursor.frame == part.ops.size()) {
+    return encode_frame(EndOfBatch{part.sequence});
   }
-  const WriteOp& op = batch.ops[cursor.frame];
-  return encode(WriteHeader{.page = op.page,
-                            .generation = op.generation,
-                            .offset_bytes = op.offset_bytes,
-                            .length_bytes = op.local.size()});
+  const WriteOp& op = part.ops[cursor.frame];
+  return encode_frame(WriteHeader{.page = op.page,
+                                  .generation = op.generation,
+                                  .offset_bytes = op.offset_bytes,
+                                  .length_bytes = op.local.size()});
 }
 
 std::size_t SendQueue::frame_bytes(const Cursor& cursor) const {
-  const Batch& batch = batches_[cursor.batch];
-  const bool at_end = cursor.frame == batch.ops.size();
-  return sizeof(FrameBytes) + (at_end ? 0 : batch.ops[cursor.frame].local.size());
+  const Part& part = parts_[cursor.part];
+  const bool at_end = cursor.frame == part.ops.size();
+  return sizeof(FrameBytes) + (at_end ? 0 : part.ops[cursor.frame].local.size());
 }
 
 void SendQueue::next_frame(Cursor& cursor) const {
   cursor.byte = 0;
-  if (cursor.frame < batches_[cursor.batch].ops.size()) {
+  if (cursor.frame < parts_[cursor.part].ops.size()) {
     ++cursor.frame;
   } else {
     cursor.frame = 0;
-    ++cursor.batch;
+    ++cursor.part;
   }
 }
 
 std::span<iovec> SendQueue::gather(std::size_t max_bytes) {
   std::size_t count = 0;
+  const auto add = [&](const std::byte* data, std::size_t bytes) {
+    pieces_.at(count++) = piece_of(data, bytes);
+    max_bytes -= bytes;
+  };
+  if (heartbeat_left_bytes_ > 0) {
+    const std::size_t sent_bytes = heartbeat_.size() - heartbeat_left_bytes_;
+    add(heartbeat_.data() + sent_bytes, std::min(heartbeat_left_bytes_, max_bytes));
+  }
   Cursor at = cursor_;
   for (std::size_t frame = 0; frame < kMaxFrames && max_bytes > 0; ++frame) {
-    skip_silent(at);
-    if (at.batch == batches_.size()) {
+    if (at.part == parts_.size()) {
       break;
     }
     if (at.byte < sizeof(FrameBytes)) {
       FrameBytes& header = headers_.at(frame);
       header = header_at(at);
       const std::size_t bytes = std::min(sizeof(FrameBytes) - at.byte, max_bytes);
-      pieces_.at(count++) = piece_of(header.data() + at.byte, bytes);
+      add(header.data() + at.byte, bytes);
       at.byte += bytes;
-      max_bytes -= bytes;
     }
     const std::size_t bytes = std::min(frame_bytes(at) - at.byte, max_bytes);
     if (bytes > 0) {
-      const WriteOp& op = batches_[at.batch].ops[at.frame];
-      pieces_.at(count++) = piece_of(op.local.data() + (at.byte - sizeof(FrameBytes)), bytes);
+      const WriteOp& op = parts_[at.part].ops[at.frame];
+      add(op.local.data() + (at.byte - sizeof(FrameBytes)), bytes);
       at.byte += bytes;
-      max_bytes -= bytes;
     }
     if (at.byte == frame_bytes(at)) {
       next_frame(at);
@@ -90,15 +97,17 @@ std::span<iovec> SendQueue::gather(std::size_t max_bytes) {
 }
 
 void SendQueue::advance(std::size_t sent_bytes) {
+  const std::size_t of_heartbeat = std::min(heartbeat_left_bytes_, sent_bytes);
+  heartbeat_left_bytes_ -= of_heartbeat;
+  sent_bytes -= of_heartbeat;
   while (sent_bytes > 0) {
-    skip_silent(cursor_);
     const std::size_t bytes = std::min(frame_bytes(cursor_) - cursor_.byte, sent_bytes);
     cursor_.byte += bytes;
     sent_bytes -= bytes;
     if (cursor_.byte == frame_bytes(cursor_)) {
-      const Batch& batch = batches_[cursor_.batch];
-      if (cursor_.frame == batch.ops.size()) {
-        last_sent_ = batch.sequence;
+      const Part& part = parts_[cursor_.part];
+      if (cursor_.frame == part.ops.size()) {
+        last_sent_ = part.sequence;
       }
       next_frame(cursor_);
     }
@@ -112,27 +121,12 @@ Status SendQueue::acknowledge(std::uint64_t sequence) {
                     sequence, last_sent_, last_acknowledged_));
   }
   last_acknowledged_ = sequence;
+  while (!parts_.empty() && parts_.front().sequence <= sequence) {
+    unacknowledged_bytes_ -= parts_.front().payload_bytes;
+    parts_.pop_front();
+    --cursor_.part;  // Sent as a whole: the cursor is behind it.
+  }
   return absl::OkStatus();
-}
-
-std::vector<SendQueue::Finished> SendQueue::take_finished() {
-  std::vector<Finished> finished;
-  while (!batches_.empty() && batches_.front().sequence <= last_acknowledged_) {
-    Batch& batch = batches_.front();
-    finished.push_back({std::move(batch.done), std::move(batch.verdict)});
-    batches_.pop_front();
-    cursor_.batch -= std::min<std::size_t>(cursor_.batch, 1);
-  }
-  return finished;
-}
-
-std::vector<SendQueue::Finished> SendQueue::abandon(const Status& why) {
-  std::vector<Finished> finished = take_finished();
-  for (Batch& batch : std::exchange(batches_, {})) {
-    finished.push_back({std::move(batch.done), batch.verdict.ok() ? why : batch.verdict});
-  }
-  cursor_ = {};
-  return finished;
 }
 
 }  // namespace baton::transport::tcp

@@ -4,23 +4,44 @@
 
 #include <utility>
 
-#include "src/base/log.h"
 #include "src/transport/post_done.h"
 
 namespace baton::transport {
 namespace {
 
-// What both sides of this version can do; there is nothing to choose yet.
-constexpr std::string_view kOffer = "1";
+// What both sides of this version can do.
+constexpr std::string_view kOffer = "2";
 
-Status closed_error() {
-  return absl::FailedPreconditionError(std::string("the tcp transport is closed"));
+/// Every message has to fit.
+constexpr std::size_t kMinSliceBytes = 128;
+
+Status check(const TcpOptions& options) {
+  if (options.streams == 0 || options.streams > tcp::kMaxStreams) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} tcp streams: choose 1 to {}", options.streams, tcp::kMaxStreams));
+  }
+  if (options.heartbeat_interval <= Duration::zero() ||
+      options.silence_limit < 2 * options.heartbeat_interval) {
+    return absl::InvalidArgumentError(
+        fmt::format("a tcp heartbeat every {} ns and a silence limit of {} ns: the limit has to be "
+                    "two intervals or more",
+                    options.heartbeat_interval.count(), options.silence_limit.count()));
+  }
+  if (options.slice_bytes < kMinSliceBytes || options.run_bytes == 0) {
+    return absl::InvalidArgumentError(fmt::format(
+        "tcp slices of {} bytes and runs of {}: a slice has {} or more, a run 1 or more",
+        options.slice_bytes, options.run_bytes, kMinSliceBytes));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 StatusOr<std::unique_ptr<TcpTransport>> TcpTransport::create(Reactor& reactor, const PeerId& self,
                                                              TcpOptions options) {
+  if (Status status = check(options); !status.ok()) {
+    return status;
+  }
   if (!options.listen) {
     return std::unique_ptr<TcpTransport>(
         new TcpTransport(reactor, self, std::move(options), UniqueFd(), tcp::Address()));
@@ -53,23 +74,33 @@ StatusOr<std::unique_ptr<TcpTransport>> TcpTransport::create(Reactor& reactor, c
 TcpTransport::TcpTransport(Reactor& reactor, const PeerId& self, TcpOptions options,
                            UniqueFd listener, tcp::Address address)
     : reactor_(reactor),
-      self_(self),
       options_(std::move(options)),
       listener_(std::move(listener)),
-      address_(std::move(address)) {}
+      observer_(std::make_unique<ObserverPost>(reactor)),
+      receiver_(std::make_unique<tcp::TcpReceiver>(reactor, self, options_, std::move(address),
+                                                   *observer_)),
+      sender_(std::make_unique<tcp::TcpSender>(reactor, self, options_, *observer_)) {}
+
+Status TcpTransport::usable() const {
+  if (closed_) {
+    return absl::FailedPreconditionError(std::string("the tcp transport is closed"));
+  }
+  if (!attached_) {
+    return absl::FailedPreconditionError(std::string("attach a buffer first"));
+  }
+  return absl::OkStatus();
+}
 
 Status TcpTransport::attach(RegisteredBuffer& buffer) {
-  if (target_.buffer != nullptr || closed_) {
-    return closed_ ? closed_error()
+  if (closed_ || attached_) {
+    return closed_ ? usable()
                    : absl::FailedPreconditionError(std::string("a buffer is attached already"));
   }
-  target_.buffer = &buffer;
-  if (!options_.listen) {
-    return absl::OkStatus();
+  attached_ = true;
+  sender_->attach(buffer);
+  if (options_.listen) {
+    receiver_->start(std::move(listener_), buffer);
   }
-  acceptor_ = std::make_unique<tcp::Acceptor>(
-      reactor_, options_, std::move(listener_), target_.stats,
-      [this](UniqueFd socket, const tcp::Hello& hello) { on_arrival(std::move(socket), hello); });
   return absl::OkStatus();
 }
 
@@ -81,203 +112,59 @@ bool TcpTransport::can_serve(std::string_view offer) const {
   return offer == kOffer;
 }
 
-// ---- receiving half ------------------------------------------------------------------------
-
 StatusOr<std::string> TcpTransport::expect_peer(const PeerId& peer) {
-  if (closed_) {
-    return closed_error();
+  if (Status status = usable(); !status.ok()) {
+    return status;
   }
-  if (!options_.listen) {
-    return absl::FailedPreconditionError(
-        std::string("this end of the tcp transport does not listen"));
-  }
-  if (target_.buffer == nullptr || target_.guard == nullptr) {
-    return absl::FailedPreconditionError(
-        std::string("attach a buffer and set a guard before expecting peers"));
-  }
-  if (fences_.contains(peer)) {
-    return absl::FailedPreconditionError(
-        fmt::format("peer {} is being revoked; wait for its fence", peer.brief()));
-  }
-  Writer& writer = writers_[peer];
-  writer.token = tcp::random_token();
-  return tcp::encode(
-      tcp::Ticket{.streams = 1, .token = writer.token, .receiver = self_, .address = address_});
-}
-
-TcpTransport::Writer* TcpTransport::authenticate(const tcp::Hello& hello) {
-  const auto found = writers_.find(hello.sender);
-  const bool known = found != writers_.end();
-  const bool right = tcp::equal_in_constant_time(known ? found->second.token : decoy_, hello.token);
-  return known && right && hello.receiver == self_ && hello.streams == 1 ? &found->second : nullptr;
-}
-
-void TcpTransport::on_arrival(UniqueFd socket, const tcp::Hello& hello) {
-  Writer* writer = authenticate(hello);
-  if (writer == nullptr) {
-    ++target_.stats.rejected_hellos;
-    log::info("tcp: refused a connection that calls itself peer {}", hello.sender.brief());
-    tcp::send_answer(socket, tcp::Answer::kRefused);
-    return;
-  }
-  ++target_.stats.accepted_hellos;
-  tcp::send_answer(socket, tcp::Answer::kAccepted);
-  const PeerId peer = hello.sender;
-  const bool first = writer->connection == nullptr;
-  // A former connection is closed by its replacement before this one may write.
-  writer->connection.reset();
-  writer->connection = std::make_unique<tcp::Inbound>(
-      reactor_, options_, std::move(socket), peer, target_,
-      [this, peer](const Status& why) { on_writer_ended(peer, why); });
-  if (first) {
-    tell([peer](TransportObserver& observer) { observer.on_writer_connected(peer); });
-  }
-}
-
-void TcpTransport::on_writer_ended(const PeerId& writer, const Status& why) {
-  writers_.at(writer).connection.reset();
-  tell([writer, why](TransportObserver& observer) { observer.on_writer_gone(writer, why); });
+  return receiver_->expect_peer(peer);
 }
 
 void TcpTransport::revoke(const PeerId& peer, Task fenced) {
-  if (closed_) {
+  if (usable().ok()) {
+    receiver_->revoke(peer, std::move(fenced));
+  } else {
     reactor_.post(std::move(fenced));
-    return;
   }
-  // The proof: with the socket closed here, nobody reads what the peer sent or still sends.
-  writers_.erase(peer);
-  fences_[peer].push_back(std::move(fenced));
-  post([this, peer] { fire_fences(peer); });
-}
-
-void TcpTransport::fire_fences(const PeerId& peer) {
-  const auto fences = fences_.extract(peer);
-  if (!fences.empty()) {
-    for (Task& fenced : fences.mapped()) {
-      reactor_.post(std::move(fenced));
-    }
-  }
-}
-
-// ---- sending half --------------------------------------------------------------------------
-
-StatusOr<tcp::Ticket> TcpTransport::check_ticket(const PeerId& receiver,
-                                                 std::string_view ticket) const {
-  if (closed_) {
-    return closed_error();
-  }
-  if (receivers_.contains(receiver)) {
-    return absl::FailedPreconditionError(
-        fmt::format("peer {} is connected, or being connected, already", receiver.brief()));
-  }
-  auto parsed = tcp::parse_ticket(ticket);
-  if (parsed.ok() && parsed->receiver != receiver) {
-    return absl::PermissionDeniedError(fmt::format("a ticket of peer {} does not open peer {}",
-                                                   parsed->receiver.brief(), receiver.brief()));
-  }
-  return parsed;
 }
 
 void TcpTransport::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                            Done done) {
-  const auto parsed = check_ticket(receiver, ticket);
-  if (!parsed.ok()) {
-    post_done(reactor_, std::move(done), parsed.status());
-    return;
+  if (Status status = usable(); status.ok()) {
+    sender_->connect(receiver, ticket, deadline, std::move(done));
+  } else {
+    post_done(reactor_, std::move(done), std::move(status));
   }
-  auto socket = tcp::start_connect(parsed->address);
-  if (!socket.ok()) {
-    post_done(reactor_, std::move(done), socket.status());
-    return;
-  }
-  const tcp::Hello hello{.token = parsed->token, .sender = self_, .receiver = receiver};
-  receivers_[receiver] = std::make_unique<tcp::Outbound>(
-      reactor_, options_, *std::move(socket), hello, deadline, std::move(done),
-      [this, receiver](const Status& why, bool was_open) {
-        on_receiver_ended(receiver, why, was_open);
-      });
-}
-
-void TcpTransport::on_receiver_ended(const PeerId& receiver, const Status& why, bool was_open) {
-  receivers_.erase(receiver);
-  if (was_open) {
-    tell(
-        [receiver, why](TransportObserver& observer) { observer.on_receiver_gone(receiver, why); });
-  }
-}
-
-Status TcpTransport::check(const std::vector<WriteOp>& ops) const {
-  for (const WriteOp& op : ops) {
-    if (target_.buffer == nullptr || !target_.buffer->contains(op.local)) {
-      return absl::InvalidArgumentError(
-          fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
-                      op.local.size(), op.page));
-    }
-  }
-  return absl::OkStatus();
 }
 
 void TcpTransport::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
-  std::erase_if(ops, [](const WriteOp& op) { return op.local.empty(); });
-  const auto found = receivers_.find(receiver);
-  if (found == receivers_.end() || !found->second->is_open()) {
-    post_done(reactor_, std::move(done),
-              closed_ ? closed_error()
-                      : absl::UnavailableError(
-                            fmt::format("not connected to peer {}", receiver.brief())));
-    return;
+  if (Status status = usable(); status.ok()) {
+    sender_->write_batch(receiver, std::move(ops), std::move(done));
+  } else {
+    post_done(reactor_, std::move(done), std::move(status));
   }
-  Status verdict = check(ops);
-  found->second->write_batch(std::move(ops), std::move(verdict), std::move(done));
 }
 
 void TcpTransport::disconnect(const PeerId& receiver) {
-  const auto found = receivers_.extract(receiver);
-  if (!found.empty()) {
-    found.mapped()->close(
-        absl::CancelledError(fmt::format("disconnected from peer {}", receiver.brief())));
+  if (usable().ok()) {
+    sender_->disconnect(receiver);
   }
-}
-
-// ---- end -----------------------------------------------------------------------------------
-
-void TcpTransport::post(Task task) {
-  reactor_.post([alive = std::weak_ptr<int>(alive_), task = std::move(task)]() mutable {
-    if (!alive.expired()) {
-      task();
-    }
-  });
-}
-
-void TcpTransport::tell(absl::AnyInvocable<void(TransportObserver&)> news) {
-  post([this, news = std::move(news)]() mutable {
-    if (!closed_ && observer_ != nullptr) {
-      news(*observer_);
-    }
-  });
 }
 
 void TcpTransport::close() {
-  if (closed_) {
+  if (std::exchange(closed_, true)) {
     return;
   }
-  closed_ = true;
-  acceptor_.reset();
   listener_.reset();
-  writers_.clear();
-  for (const auto& [receiver, connection] : std::exchange(receivers_, {})) {
-    connection->close(absl::CancelledError(std::string("the tcp transport was closed")));
-  }
-  for (auto& [peer, fences] : std::exchange(fences_, {})) {
-    for (Task& fenced : fences) {
-      reactor_.post(std::move(fenced));
-    }
-  }
+  sender_->close();
+  receiver_->close();
+  observer_->set(nullptr);
 }
 
 void TcpTransport::join() {
   close();
-  alive_.reset();
+  sender_.reset();
+  receiver_.reset();
+  observer_.reset();
 }
 
 }  // namespace baton::transport

@@ -25,7 +25,7 @@ class ShmUnderTest final : public TransportUnderTest {
                                           .page_bytes = 4096,
                                           .page_count = 1,
                                           .socket_id = Epoch::random().bytes,
-                                          .token = Epoch::random().bytes});
+                                          .secret = transport::Secret::random()});
   }
 
  private:

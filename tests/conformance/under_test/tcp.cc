@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "src/transport/tcp/tcp_transport.h"
-#include "tests/conformance/transport_under_test.h"
+#include "tests/conformance/under_test/tcp.h"
 
 namespace baton::conformance {
 namespace {
@@ -27,18 +27,20 @@ std::pair<UniqueFd, std::uint16_t> take_port() {
 
 class TcpUnderTest final : public TransportUnderTest {
  public:
+  explicit TcpUnderTest(transport::TcpOptions options) : options_(std::move(options)) {}
+
   Capabilities capabilities() const override { return {.crosses_processes = true}; }
   LoopDriver& driver() override { return driver_; }
 
   StatusOr<std::unique_ptr<transport::Transport>> make_transport(
       const transport::PeerId& self) override {
-    return transport::TcpTransport::create(driver_.reactor(), self, {});
+    return transport::TcpTransport::create(driver_.reactor(), self, options_);
   }
 
   std::string dead_ticket(const transport::PeerId& receiver,
                           const transport::PeerId& /*sender*/) override {
     return encode(transport::tcp::Ticket{
-        .token = transport::tcp::random_token(),
+        .secret = transport::Secret::random(),
         .receiver = receiver,
         .address = {.ip = std::string("\x7f\0\0\1", 4), .port = dead_.second}});
   }
@@ -48,6 +50,7 @@ class TcpUnderTest final : public TransportUnderTest {
   }
 
  private:
+  const transport::TcpOptions options_;
   EventLoopDriver driver_;
   std::pair<UniqueFd, std::uint16_t> dead_ = take_port();
 };
@@ -55,7 +58,11 @@ class TcpUnderTest final : public TransportUnderTest {
 }  // namespace
 
 std::unique_ptr<TransportUnderTest> make_tcp_under_test() {
-  return std::make_unique<TcpUnderTest>();
+  return make_tcp_under_test(transport::TcpOptions());
+}
+
+std::unique_ptr<TransportUnderTest> make_tcp_under_test(const transport::TcpOptions& options) {
+  return std::make_unique<TcpUnderTest>(options);
 }
 
 }  // namespace baton::conformance

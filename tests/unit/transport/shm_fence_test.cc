@@ -36,7 +36,7 @@ TEST_F(ShmFence, WaitsForTheWord) {
 TEST_F(ShmFence, AWelcomedWriterThatSaidNothingMayHaveMapped) {
   const Ticket ticket = receiver_.expect(writer_);
   RawConnection connection(ticket);
-  connection.hello(ticket, writer_);
+  connection.apply(ticket, writer_);
   EXPECT_TRUE(connection.await_packet<WelcomePacket>());
   receiver_.revoke(writer_);
   expect_pending();
@@ -61,6 +61,18 @@ TEST_F(ShmFence, ACloseAfterRevokeProvesNothingEither) {
   receiver_.revoke(writer_);
   EXPECT_TRUE(connection.await_packet<RevokePacket>());
   connection.close();
+  expect_pending();
+}
+
+TEST_F(ShmFence, ARevokedTicketOpensNothingWhileTheFenceIsPending) {
+  const Ticket ticket = receiver_.expect(writer_);
+  RawConnection connection = raw_writer(receiver_, ticket, writer_);
+  connection.close();
+  EXPECT_EQ(receiver_.await("gone", writer_), StatusCode::kUnavailable);
+  receiver_.revoke(writer_);
+  RawConnection again(ticket);
+  again.apply(ticket, writer_);
+  EXPECT_TRUE(again.await_refusal(RefusalReason::kBadTicket));
   expect_pending();
 }
 
@@ -124,7 +136,7 @@ TEST_F(ShmFence, MappingsWithoutProofAreBounded) {
   bool refused = false;
   for (int i = 0; i < 50 && !refused; ++i) {
     RawConnection connection(ticket);
-    connection.hello(ticket, writer_);
+    connection.apply(ticket, writer_);
     const Received answer = connection.await();
     refused = answer.descriptors.empty();
     connection.close();  // Without a word.

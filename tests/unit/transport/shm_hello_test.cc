@@ -18,21 +18,25 @@ class ShmHello : public ::testing::Test {
     const PeerId writer = Epoch::random();
     raw_writer(receiver, receiver.expect(writer), writer);
   }
+  HelloPacket hello_to(const PeerId& receiver) const {
+    return {.sender = writer_, .receiver = receiver, .nonce = random_nonce()};
+  }
   const PeerId writer_ = Epoch::random();
 };
 
 TEST_F(ShmHello, NonsenseIsRefused) {
   RealPeer receiver;
   const Ticket ticket = receiver.expect(writer_);
-  const std::string right = encode_packet(
-      HelloPacket{.token = ticket.token, .sender = writer_, .receiver = receiver.id()});
+  const std::string right = encode_packet(hello_to(receiver.id()));
   std::vector<std::string> hostile{std::string(1, 'x'),
-                                   std::string(56, '\xFF'),
+                                   std::string(72, '\xFF'),
                                    std::string(100'000, 'x'),
-                                   right.substr(0, 55),
+                                   right.substr(0, 71),
                                    right + 'x',
                                    encode_packet(MappedPacket{}),
-                                   encode_packet(ReleasedPacket{})};
+                                   encode_packet(ReleasedPacket{}),
+                                   encode_packet(ProofPacket{}),
+                                   encode_packet(ChallengePacket{})};
   for (std::size_t byte = 0; byte < 8; ++byte) {
     hostile.push_back(right);
     hostile.back().at(byte) = static_cast<char>(hostile.back().at(byte) ^ 0x40);
@@ -43,27 +47,86 @@ TEST_F(ShmHello, NonsenseIsRefused) {
     EXPECT_TRUE(connection.await_refusal(RefusalReason::kMalformed)) << bytes.size() << " bytes";
     EXPECT_TRUE(connection.await_end());
   }
-  EXPECT_EQ(receiver.counters().hellos_refused, hostile.size());
+  EXPECT_EQ(receiver.counters().openings_refused, hostile.size());
   expect_open_door(receiver);
 }
 
 TEST_F(ShmHello, AWrongSecretOrNameIsRefused) {
   RealPeer receiver;
   const Ticket ticket = receiver.expect(writer_);
-  HelloPacket wrong_token{.token = ticket.token, .sender = writer_, .receiver = receiver.id()};
-  wrong_token.token.back() ^= 1U;
-  const HelloPacket unexpected{
-      .token = ticket.token, .sender = Epoch::random(), .receiver = receiver.id()};
-  const HelloPacket former_receiver{
-      .token = ticket.token, .sender = writer_, .receiver = Epoch::random()};
-  for (const HelloPacket& hello : {wrong_token, unexpected, former_receiver}) {
+  const auto refused = [&](const HelloPacket& hello, const Secret& secret) {
     RawConnection connection(ticket);
-    ASSERT_TRUE(connection.say(hello));
-    EXPECT_TRUE(connection.await_refusal(RefusalReason::kBadTicket));
-    EXPECT_TRUE(connection.await_end());
-  }
-  EXPECT_EQ(receiver.counters().hellos_refused, 3U);
+    connection.prove(hello, connection.greet(hello), secret);
+    return connection.await_refusal(RefusalReason::kBadTicket) && connection.await_end();
+  };
+  const HelloPacket right = hello_to(receiver.id());
+  HelloPacket unexpected = right;
+  unexpected.sender = Epoch::random();
+  EXPECT_TRUE(refused(unexpected, ticket.secret));
+  EXPECT_TRUE(refused(hello_to(Epoch::random()), ticket.secret));
+  EXPECT_TRUE(refused(right, Secret::random()));
+  EXPECT_TRUE(refused(right, receiver.expect(Epoch::random()).secret)) << "another peer's";
+  EXPECT_EQ(receiver.counters().openings_refused, 4U);
   EXPECT_EQ(receiver.count("connected", writer_), 0);
+  raw_writer(receiver, ticket, writer_);
+}
+
+TEST_F(ShmHello, OnlyTheReceiverOfTheTicketProvesItself) {
+  RealPeer receiver;
+  const Ticket ticket = receiver.expect(writer_);
+  const auto proves_itself = [&](const HelloPacket& hello) {
+    RawConnection connection(ticket);
+    const ChallengePacket challenge = connection.greet(hello);
+    return proof_is_right(challenge.proof, ticket.secret, ProofRole::kReceiver,
+                          proof_context(hello, challenge.nonce));
+  };
+  EXPECT_TRUE(proves_itself(hello_to(receiver.id())));
+  EXPECT_FALSE(proves_itself(hello_to(Epoch::random())));
+}
+
+TEST_F(ShmHello, AProofOfAnotherConnectionIsRefused) {
+  RealPeer receiver;
+  const Ticket ticket = receiver.expect(writer_);
+  const HelloPacket hello = hello_to(receiver.id());
+  RawConnection first(ticket);
+  const ChallengePacket heard = first.greet(hello);
+  RawConnection replay(ticket);
+  replay.greet(hello);
+  replay.prove(hello, heard, ticket.secret);
+  EXPECT_TRUE(replay.await_refusal(RefusalReason::kBadTicket));
+  RawConnection reflection(ticket);
+  reflection.say(ProofPacket{reflection.greet(hello).proof});
+  EXPECT_TRUE(reflection.await_refusal(RefusalReason::kBadTicket));
+  first.prove(hello, heard, ticket.secret);
+  EXPECT_TRUE(first.await_packet<WelcomePacket>());
+}
+
+TEST_F(ShmHello, ATicketThatEndsAfterTheChallengeOpensNothing) {
+  RealPeer receiver;
+  const HelloPacket hello = hello_to(receiver.id());
+  const Ticket replaced = receiver.expect(writer_);
+  RawConnection first(replaced);
+  const ChallengePacket to_first = first.greet(hello);
+  const Ticket revoked = receiver.expect(writer_);
+  first.prove(hello, to_first, replaced.secret);
+  EXPECT_TRUE(first.await_refusal(RefusalReason::kBadTicket));
+  RawConnection second(revoked);
+  const ChallengePacket to_second = second.greet(hello);
+  receiver.revoke(writer_);
+  receiver.await("fenced", writer_);
+  second.prove(hello, to_second, revoked.secret);
+  EXPECT_TRUE(second.await_refusal(RefusalReason::kBadTicket));
+}
+
+TEST_F(ShmHello, TheDescriptorComesOnlyAfterTheProof) {
+  RealPeer receiver;
+  const Ticket ticket = receiver.expect(writer_);
+  RawConnection connection(ticket);
+  connection.say(hello_to(receiver.id()));
+  EXPECT_TRUE(connection.await().descriptors.empty());
+  connection.say(MappedPacket{});
+  EXPECT_TRUE(connection.await_refusal(RefusalReason::kMalformed));
+  EXPECT_TRUE(connection.await_end());
 }
 
 TEST_F(ShmHello, ADescriptorWithAHelloIsRefusedAndClosed) {
@@ -74,9 +137,7 @@ TEST_F(ShmHello, ADescriptorWithAHelloIsRefusedAndClosed) {
   const UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
   RawConnection connection(ticket);
-  ASSERT_TRUE(connection.say(
-      HelloPacket{.token = ticket.token, .sender = writer_, .receiver = receiver.id()},
-      write_end.get()));
+  ASSERT_TRUE(connection.say(hello_to(receiver.id()), write_end.get()));
   EXPECT_TRUE(connection.await_refusal(RefusalReason::kMalformed));
   write_end.reset();
   char byte = 0;
@@ -88,7 +149,7 @@ TEST_F(ShmHello, ASecondConnectionWithALiveTicketIsRefused) {
   const Ticket ticket = receiver.expect(writer_);
   RawConnection first = raw_writer(receiver, ticket, writer_);
   RawConnection second(ticket);
-  second.hello(ticket, writer_);
+  second.apply(ticket, writer_);
   EXPECT_TRUE(second.await_refusal(RefusalReason::kInUse));
   EXPECT_EQ(receiver.count("gone", writer_), 0);
   // The first lives on: it is still asked, and its word counts.
@@ -113,7 +174,7 @@ TEST_F(ShmHello, ANewerTicketSupersedesTheOlderConnection) {
   RawConnection older = raw_writer(receiver, receiver.expect(writer_), writer_);
   const Ticket newer = receiver.expect(writer_);
   RawConnection connection(newer);
-  connection.hello(newer, writer_);
+  connection.apply(newer, writer_);
   EXPECT_TRUE(connection.await_packet<WelcomePacket>());
   EXPECT_TRUE(older.await_packet<RevokePacket>());
   connection.say(MappedPacket{});
@@ -133,27 +194,31 @@ TEST_F(ShmHello, ANewerTicketSupersedesTheOlderConnection) {
 
 TEST_F(ShmHello, SilentConnectionsEndByTime) {
   ShmOptions options;
-  options.listener.hello_timeout = std::chrono::milliseconds(1);
-  RealPeer receiver(options);
-  const RawConnection silent(receiver.expect(writer_));
-  EXPECT_TRUE(silent.await_end());
-  EXPECT_EQ(receiver.counters().hellos_missing, 1U);
-}
-
-TEST_F(ShmHello, SilentConnectionsAreFew) {
-  ShmOptions options;
-  options.listener.max_candidates = 2;
+  options.listener.opening_timeout = std::chrono::milliseconds(1);
   RealPeer receiver(options);
   const Ticket ticket = receiver.expect(writer_);
-  RawConnection first(ticket);
-  RawConnection second(ticket);
+  const RawConnection silent(ticket);
+  EXPECT_TRUE(silent.await_end());
+  RawConnection without_proof(ticket);
+  without_proof.say(hello_to(receiver.id()));
+  while (!without_proof.await_end()) {  // The challenge may come first.
+  }
+  EXPECT_EQ(receiver.counters().openings_expired, 2U);
+}
+
+TEST_F(ShmHello, SilentConnectionsAreFewAndMakeRoom) {
+  ShmOptions options;
+  options.listener.max_candidates = 2;
+  options.listener.opening_timeout = std::chrono::hours(1);
+  RealPeer receiver(options);
+  const Ticket ticket = receiver.expect(writer_);
+  const RawConnection oldest(ticket);
+  const RawConnection second(ticket);
   receiver.settle();
-  const RawConnection third(ticket);
-  EXPECT_TRUE(third.await_end());
-  EXPECT_EQ(receiver.counters().connections_refused, 1U);
-  second.close();
-  receiver.settle();
+  EXPECT_EQ(receiver.counters().openings_expired, 0U);
   expect_open_door(receiver);
+  EXPECT_TRUE(oldest.await_end());
+  EXPECT_EQ(receiver.counters().openings_expired, 1U);
 }
 
 TEST_F(ShmHello, AnAwaitedPeerThatIsRevokedStaysOut) {
@@ -162,7 +227,7 @@ TEST_F(ShmHello, AnAwaitedPeerThatIsRevokedStaysOut) {
   receiver.revoke(writer_);
   receiver.await("fenced", writer_);
   RawConnection connection(ticket);
-  connection.hello(ticket, writer_);
+  connection.apply(ticket, writer_);
   EXPECT_TRUE(connection.await_refusal(RefusalReason::kBadTicket));
 }
 

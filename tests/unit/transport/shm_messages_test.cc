@@ -20,20 +20,30 @@ Bytes16 bytes16(std::uint8_t first) {
   return bytes;
 }
 
+Bytes32 bytes32(std::uint8_t first) {
+  Bytes32 bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes.at(i) = static_cast<std::byte>(first + i);
+  }
+  return bytes;
+}
+
 const Ticket kTicket{.receiver = {bytes16(0x10)},
                      .page_bytes = 0x0102030405060708,
                      .page_count = 0x11121314,
                      .socket_id = bytes16(0x40),
-                     .token = bytes16(0x80)};
+                     .secret = Secret(Secret::Bytes(bytes32(0x80)))};
 
 const std::vector<Packet>& all_packets() {
   static const std::vector<Packet> packets{
-      HelloPacket{.token = bytes16(1), .sender = {bytes16(2)}, .receiver = {bytes16(3)}},
+      HelloPacket{.sender = {bytes16(2)}, .receiver = {bytes16(3)}, .nonce = bytes32(1)},
       WelcomePacket{.page_bytes = 4096, .file_bytes = 1U << 20U, .page_count = 17},
       RefusedPacket{RefusalReason::kInUse},
       MappedPacket{},
       RevokePacket{},
-      ReleasedPacket{}};
+      ReleasedPacket{},
+      ChallengePacket{.nonce = bytes32(4), .proof = bytes32(5)},
+      ProofPacket{.proof = bytes32(6)}};
   return packets;
 }
 
@@ -54,12 +64,13 @@ void for_each_damage(const std::string& bytes, std::size_t checked_bits,
 
 TEST(ShmTicket, HasTheDocumentedBytes) {
   const std::string bytes = encode_ticket(kTicket);
-  ASSERT_EQ(bytes.size(), 68U);
-  EXPECT_EQ(bytes.substr(0, 8), std::string("BSHM\1\0\0\0", 8));
+  ASSERT_EQ(bytes.size(), 84U);
+  EXPECT_EQ(bytes.substr(0, 8), std::string("BSHM\2\0\0\0", 8));
   EXPECT_EQ(bytes[8], 0x10);
   EXPECT_EQ(bytes.substr(24, 12), "\x08\x07\x06\x05\x04\x03\x02\x01\x14\x13\x12\x11");
   EXPECT_EQ(bytes[36], 0x40);
   EXPECT_EQ(bytes[52], '\x80');
+  EXPECT_EQ(bytes[83], '\x9F');
   EXPECT_EQ(*decode_ticket(bytes), kTicket);
 }
 
@@ -79,12 +90,12 @@ TEST(ShmTicket, EmptyGeometryIsRefused) {
 }
 
 TEST(ShmPacket, SizesAreTheDocumentedOnes) {
-  const std::vector<std::size_t> sizes{56, 32, 12, 8, 8, 8};
+  const std::vector<std::size_t> sizes{72, 32, 12, 8, 8, 8, 72, 40};
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const std::string bytes = encode_packet(all_packets()[i]);
     EXPECT_EQ(bytes.size(), sizes[i]);
     EXPECT_LE(bytes.size(), kMaxPacketBytes);
-    EXPECT_EQ(bytes.substr(0, 6), std::string("BSHM\1\0", 6));
+    EXPECT_EQ(bytes.substr(0, 6), std::string("BSHM\2\0", 6));
     EXPECT_EQ(bytes[6], static_cast<char>(i + 1));
   }
 }
@@ -115,16 +126,6 @@ TEST(ShmPacket, UnknownReasonsAndReservedBytesAreRefused) {
   std::string welcome = encode_packet(all_packets()[1]);
   welcome.back() = 1;
   EXPECT_FALSE(decode_packet(welcome).ok());
-}
-
-TEST(ShmToken, ComparesEveryByte) {
-  const Bytes16 token = bytes16(7);
-  EXPECT_TRUE(equal_in_constant_time(token, token));
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    Bytes16 other = token;
-    other.at(i) ^= 0x80U;
-    EXPECT_FALSE(equal_in_constant_time(token, other));
-  }
 }
 
 TEST(ShmOffer, ThisProcessKnowsWhereItIs) {

@@ -116,7 +116,7 @@ class ScriptedWriter {
   void map(const std::string& encoded_ticket) {
     const Ticket ticket = *decode_ticket(encoded_ticket);
     connection_ = std::make_unique<RawConnection>(ticket);
-    connection_->hello(ticket, self_);
+    connection_->apply(ticket, self_);
     Received welcome = connection_->await();
     const Geometry geometry{.page_bytes = ticket.page_bytes,
                             .file_bytes = ticket.page_bytes * ticket.page_count,
@@ -220,7 +220,7 @@ TEST(ShmUsers, AnotherUserIsNotLetIn) {
       return;
     }
     RawConnection connection(ticket);
-    connection.hello(ticket, Epoch::random());
+    connection.apply(ticket, Epoch::random());
     const bool closed = connection.await_end();
     channel.send(closed ? "closed without a word" : "answered");
   });
@@ -239,7 +239,7 @@ TEST(ShmUsers, ASenderGivesNothingToAnotherUsersReceiver) {
                       .page_bytes = 4096,
                       .page_count = 1,
                       .socket_id = Epoch::random().bytes,
-                      .token = Epoch::random().bytes};
+                      .secret = Secret::random()};
   Child child([&](Channel& channel) {
     if (setuid(kNobody) == 0) {
       const auto listening = listen_on(socket_name(ticket.socket_id));

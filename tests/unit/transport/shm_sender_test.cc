@@ -22,20 +22,39 @@ class ShmSenderTest : public ::testing::Test {
   ShmSenderTest() : listening_(*listen_on(socket_name(ticket_.socket_id))) {}
 
   /// The sender's connection, with its hello read.
-  RawConnection accept_hello() {
+  RawConnection accept_hello(HelloPacket& hello) {
     pollfd poll_fd{.fd = listening_.get(), .events = POLLIN, .revents = 0};
     EXPECT_EQ(poll(&poll_fd, 1, 20'000), 1);
     RawConnection connection(
         UniqueFd(accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
     const auto packet = decode_packet(connection.await().bytes);
-    EXPECT_TRUE(packet.ok() && *packet == Packet(HelloPacket{.token = ticket_.token,
-                                                             .sender = sender_.id(),
-                                                             .receiver = ticket_.receiver}));
+    EXPECT_TRUE(packet.ok() && std::holds_alternative<HelloPacket>(*packet));
+    hello = std::get<HelloPacket>(*packet);
+    EXPECT_EQ(hello.sender, sender_.id());
+    EXPECT_EQ(hello.receiver, ticket_.receiver);
+    return connection;
+  }
+  static ChallengePacket challenge_to(const HelloPacket& hello, const Secret& secret) {
+    ChallengePacket challenge{.nonce = random_nonce()};
+    challenge.proof =
+        make_proof(secret, ProofRole::kReceiver, proof_context(hello, challenge.nonce));
+    return challenge;
+  }
+  /// The sender's connection, with both proofs given.
+  RawConnection accept_proven() {
+    HelloPacket hello;
+    RawConnection connection = accept_hello(hello);
+    const ChallengePacket challenge = challenge_to(hello, ticket_.secret);
+    connection.say(challenge);
+    const auto packet = decode_packet(connection.await().bytes);
+    EXPECT_TRUE(packet.ok() && std::holds_alternative<ProofPacket>(*packet));
+    EXPECT_TRUE(proof_is_right(std::get<ProofPacket>(*packet).proof, ticket_.secret,
+                               ProofRole::kSender, proof_context(hello, challenge.nonce)));
     return connection;
   }
   RawConnection begin(Duration time = kPatience) {
     sender_.connect(ticket_.receiver, encode_ticket(ticket_), time);
-    return accept_hello();
+    return accept_proven();
   }
   /// A connected sender.
   RawConnection welcome_properly() {
@@ -72,7 +91,7 @@ class ShmSenderTest : public ::testing::Test {
                        .page_bytes = kPageBytes,
                        .page_count = kPageCount,
                        .socket_id = Epoch::random().bytes,
-                       .token = Epoch::random().bytes};
+                       .secret = Secret::random()};
   UniqueFd memfd_ = make_memfd(F_SEAL_SHRINK | F_SEAL_GROW);
   UniqueFd listening_;
   RealPeer sender_;
@@ -120,6 +139,22 @@ TEST_F(ShmSenderTest, RefusalsHaveTheirCodes) {
   EXPECT_EQ(refusal_status(RefusalReason::kInUse).code(), StatusCode::kPermissionDenied);
   EXPECT_EQ(refusal_status(RefusalReason::kMalformed).code(), StatusCode::kDataLoss);
   EXPECT_EQ(refusal_status(RefusalReason::kNotNow).code(), StatusCode::kUnavailable);
+}
+
+TEST_F(ShmSenderTest, AnImpostorLearnsNothing) {
+  sender_.connect(ticket_.receiver, encode_ticket(ticket_));
+  HelloPacket hello;
+  RawConnection connection = accept_hello(hello);
+  connection.say(challenge_to(hello, Secret::random()));
+  expect_failed_cleanly(connection, StatusCode::kPermissionDenied);
+}
+
+TEST_F(ShmSenderTest, AWelcomeBeforeTheProofIsRefused) {
+  sender_.connect(ticket_.receiver, encode_ticket(ticket_));
+  HelloPacket hello;
+  RawConnection connection = accept_hello(hello);
+  connection.say(kWelcome, memfd_.get());
+  expect_failed_cleanly(connection, StatusCode::kDataLoss);
 }
 
 TEST_F(ShmSenderTest, SilenceEndsByTime) {

@@ -152,8 +152,21 @@ class RawConnection {
   bool say_bytes(const std::string& bytes, int passed_fd = -1) {
     return send_packet(socket_.get(), bytes, passed_fd).ok();
   }
-  void hello(const Ticket& ticket, const PeerId& self) {
-    say(HelloPacket{.token = ticket.token, .sender = self, .receiver = ticket.receiver});
+  /// Says hello; the answer to it, or an empty one.
+  ChallengePacket greet(const HelloPacket& hello) {
+    say(hello);
+    const auto packet = decode_packet(await().bytes);
+    const auto* challenge = packet.ok() ? std::get_if<ChallengePacket>(&*packet) : nullptr;
+    return challenge != nullptr ? *challenge : ChallengePacket{};
+  }
+  bool prove(const HelloPacket& hello, const ChallengePacket& challenge, const Secret& secret) {
+    return say(
+        ProofPacket{make_proof(secret, ProofRole::kSender, proof_context(hello, challenge.nonce))});
+  }
+  /// Hello and the right proof; what comes of it is the next packet.
+  void apply(const Ticket& ticket, const PeerId& self) {
+    const HelloPacket hello{.sender = self, .receiver = ticket.receiver, .nonce = random_nonce()};
+    prove(hello, greet(hello), ticket.secret);
   }
   bool wait_readable() const {
     pollfd poll_fd{.fd = socket_.get(), .events = POLLIN, .revents = 0};
@@ -182,10 +195,10 @@ class RawConnection {
   UniqueFd socket_;
 };
 
-/// Hello, welcome, mapped: as far as the receiver knows, a connected writer.
+/// Hello, proof, welcome, mapped: as far as the receiver knows, a connected writer.
 inline RawConnection raw_writer(RealPeer& receiver, const Ticket& ticket, const PeerId& self) {
   RawConnection connection(ticket);
-  connection.hello(ticket, self);
+  connection.apply(ticket, self);
   EXPECT_TRUE(connection.await_packet<WelcomePacket>());
   EXPECT_TRUE(connection.say(MappedPacket{}));
   receiver.await("connected", self);

@@ -26,13 +26,13 @@ class SendQueueTest : public ::testing::Test {
     }
   }
 
-  void push(const std::vector<std::size_t>& lengths, Status verdict = absl::OkStatus()) {
+  std::uint64_t push(const std::vector<std::size_t>& lengths) {
     std::vector<WriteOp> ops;
     std::uint32_t page = 0;
     for (const std::size_t length : lengths) {
       ops.push_back({.local = std::span(local_).first(length), .page = page++, .generation = 7});
     }
-    queue_.push(std::move(ops), std::move(verdict), [](const Status&) {});
+    return queue_.push(std::move(ops));
   }
 
   std::vector<std::byte> expected_batch(const std::vector<std::size_t>& lengths,
@@ -43,12 +43,14 @@ class SendQueueTest : public ::testing::Test {
       all.insert(all.end(), bytes.begin(), bytes.end());
     };
     for (const std::size_t length : lengths) {
-      append(encode(WriteHeader{.page = page++, .generation = 7, .length_bytes = length}));
+      append(encode_frame(WriteHeader{.page = page++, .generation = 7, .length_bytes = length}));
       append(std::span(local_).first(length));
     }
-    append(encode(EndOfBatch{sequence}));
+    append(encode_frame(EndOfBatch{sequence}));
     return all;
   }
+
+  void send_all() { queue_.advance(bytes_of(queue_.gather(1'000'000)).size()); }
 
   std::vector<std::byte> local_ = std::vector<std::byte>(5000);
   SendQueue queue_;
@@ -65,7 +67,6 @@ TEST_F(SendQueueTest, TheStreamIsTheSameHoweverItIsCut) {
     std::mt19937 random(seed);
     queue_ = SendQueue();
     push(first);
-    push({});
     push(second);
     std::vector<std::byte> sent;
     while (queue_.has_unsent()) {
@@ -81,29 +82,19 @@ TEST_F(SendQueueTest, TheStreamIsTheSameHoweverItIsCut) {
   }
 }
 
-TEST_F(SendQueueTest, ABatchWithoutFramesWaitsForThoseBeforeIt) {
-  push({10});
-  push({});
-  push({10}, absl::InvalidArgumentError("wrong"));
-  EXPECT_TRUE(queue_.take_finished().empty());
-  queue_.advance(bytes_of(queue_.gather(1'000'000)).size());
-  ASSERT_TRUE(queue_.acknowledge(1).ok());
-  const auto finished = queue_.take_finished();
-  ASSERT_EQ(finished.size(), 3U);
-  EXPECT_TRUE(finished[1].status.ok());
-  EXPECT_EQ(finished[2].status.code(), StatusCode::kInvalidArgument);
-  EXPECT_TRUE(queue_.empty());
-}
-
 TEST_F(SendQueueTest, AnAcknowledgementCoversAllBefore) {
-  push({10});
-  push({20});
-  push({30});
-  queue_.advance(bytes_of(queue_.gather(1'000'000)).size());
+  EXPECT_EQ(push({10}), 1U);
+  EXPECT_EQ(push({20, 5}), 2U);
+  EXPECT_EQ(push({30}), 3U);
+  EXPECT_EQ(queue_.unacknowledged_bytes(), 65U);
+  send_all();
   ASSERT_TRUE(queue_.acknowledge(2).ok());
-  EXPECT_EQ(queue_.take_finished().size(), 2U);
+  EXPECT_EQ(queue_.last_acknowledged(), 2U);
+  EXPECT_EQ(queue_.unacknowledged_bytes(), 30U);
+  EXPECT_FALSE(queue_.empty());
   ASSERT_TRUE(queue_.acknowledge(3).ok());
-  EXPECT_EQ(queue_.take_finished().size(), 1U);
+  EXPECT_EQ(queue_.unacknowledged_bytes(), 0U);
+  EXPECT_TRUE(queue_.empty());
 }
 
 TEST_F(SendQueueTest, AcknowledgementsOfWhatWasNotSentOrWasAcknowledgedAreNonsense) {
@@ -117,15 +108,29 @@ TEST_F(SendQueueTest, AcknowledgementsOfWhatWasNotSentOrWasAcknowledgedAreNonsen
   EXPECT_EQ(queue_.acknowledge(1).code(), StatusCode::kDataLoss);
 }
 
-TEST_F(SendQueueTest, AbandonedBatchesKeepTheirOrderAndTheirOwnVerdicts) {
+TEST_F(SendQueueTest, AcknowledgedPartsLeaveTheRestInTheMiddleOfAFrame) {
   push({10});
-  push({10}, absl::InvalidArgumentError("wrong"));
+  push({100});
+  queue_.advance(32 + 10 + 32 + 32 + 50);
+  ASSERT_TRUE(queue_.acknowledge(1).ok());
+  const auto rest = expected_batch({100}, 2);
+  EXPECT_EQ(bytes_of(queue_.gather(1000)),
+            std::vector<std::byte>(rest.begin() + 32 + 50, rest.end()));
+}
+
+TEST_F(SendQueueTest, AHeartbeatIsSentOnceAndBeforeWhatComesLater) {
+  queue_.push_heartbeat();
+  EXPECT_TRUE(queue_.has_unsent());
+  queue_.advance(bytes_of(queue_.gather(20)).size());
   push({10});
-  const auto left = queue_.abandon(absl::CancelledError("enough"));
-  ASSERT_EQ(left.size(), 3U);
-  EXPECT_EQ(left[0].status.code(), StatusCode::kCancelled);
-  EXPECT_EQ(left[1].status.code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(left[2].status.code(), StatusCode::kCancelled);
+  const FrameBytes heartbeat = encode_frame(Heartbeat{});
+  std::vector<std::byte> expected(heartbeat.begin() + 20, heartbeat.end());
+  const auto batch = expected_batch({10}, 1);
+  expected.insert(expected.end(), batch.begin(), batch.end());
+  EXPECT_EQ(bytes_of(queue_.gather(1000)), expected);
+  send_all();
+  EXPECT_FALSE(queue_.has_unsent());
+  ASSERT_TRUE(queue_.acknowledge(1).ok()) << "a heartbeat needs none";
   EXPECT_TRUE(queue_.empty());
 }
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace baton::transport::tcp {
+namespace baton::transport {
 
 template <std::unsigned_integral T>
 void store(std::byte* to, T value) {
@@ -23,4 +23,4 @@ T load(const std::byte* from) {
   return value;
 }
 
-}  // namespace baton::transport::tcp
+}  // namespace baton::transport

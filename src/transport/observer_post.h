@@ -1,15 +1,17 @@
 // Calls of the observer, each in a turn of its own.
 #pragma once
 
+#include <utility>
+
 #include "src/base/lifetime.h"
 #include "src/transport/transport.h"
 
-namespace baton::transport::shm {
+namespace baton::transport {
 
 /// Tells the observer in later turns, and nothing more once this object is gone.
-class ShmObserver {
+class ObserverPost {
  public:
-  explicit ShmObserver(Scheduler& scheduler) : scheduler_(scheduler) {}
+  explicit ObserverPost(Scheduler& scheduler) : scheduler_(scheduler) {}
 
   void set(TransportObserver* observer) { observer_ = observer; }
 
@@ -42,4 +44,4 @@ class ShmObserver {
   Lifetime lifetime_;
 };
 
-}  // namespace baton::transport::shm
+}  // namespace baton::transport

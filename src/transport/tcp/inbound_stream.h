@@ -1,4 +1,4 @@
-// The receiver's end of one connection: frames in, bytes straight into pages, acknowledgements out.
+// The receiver's end of one stream: frames in, bytes straight into pages, acknowledgements out.
 #pragma once
 
 #include <cstddef>
@@ -6,13 +6,14 @@
 
 #include "src/memory/registered_buffer.h"
 #include "src/transport/tcp/frames.h"
+#include "src/transport/tcp/pulse.h"
 #include "src/transport/tcp/tcp_options.h"
 #include "src/transport/tcp/watched_socket.h"
 #include "src/transport/transport.h"
 
 namespace baton::transport::tcp {
 
-/// Where the writes of all connections go.
+/// Where the writes of all streams go.
 struct WriteTarget {
   const RegisteredBuffer* buffer = nullptr;
   const WriteGuard* guard = nullptr;
@@ -23,16 +24,16 @@ struct WriteTarget {
 };
 
 /// open ⇄ payload → closed; docs/protocol-tcp.md has every transition. Memory is written inside
-/// recv() only, so nothing of this peer reaches a page once this is closed.
-class Inbound {
+/// recv() only, so nothing of this stream reaches a page once this is destroyed.
+class InboundStream {
  public:
-  /// The connection ended by itself. Called last: it may destroy the Inbound.
+  /// The stream ended by itself. Called last: it may destroy the InboundStream.
   using Ended = absl::AnyInvocable<void(const Status& why)>;
 
-  Inbound(Reactor& reactor, const TcpOptions& options, UniqueFd fd, const PeerId& writer,
-          WriteTarget& target, Ended ended);
-  Inbound(const Inbound&) = delete;
-  Inbound& operator=(const Inbound&) = delete;
+  InboundStream(Reactor& reactor, const TcpOptions& options, UniqueFd fd, const PeerId& writer,
+                WriteTarget& target, Ended ended);
+  InboundStream(const InboundStream&) = delete;
+  InboundStream& operator=(const InboundStream&) = delete;
 
  private:
   void on_ready(std::uint32_t events);
@@ -40,9 +41,13 @@ class Inbound {
   StatusOr<std::size_t> receive_header();
   StatusOr<std::size_t> receive_payload(std::size_t max_bytes);
   Status take_frame();
+  Status start_write(const WriteHeader& write);
   Status take_end(const EndOfBatch& end);
   Status reject(const WriteHeader& write);
-  Status send_ack();
+  Status acknowledge();
+  Status send_word();
+  void beat();
+  void end(const Status& why);
 
   const TcpOptions& options_;
   const PeerId writer_;
@@ -54,9 +59,10 @@ class Inbound {
   WriteHeader write_;
   std::uint64_t last_placed_ = 0;  // batch
   std::uint64_t last_acknowledged_ = 0;
-  AckBytes ack_{};
-  std::size_t ack_unsent_bytes_ = 0;  // at the end of ack_
-  WatchedSocket socket_;              // last: its watch refers to the rest
+  WordBytes word_{};
+  std::size_t word_unsent_bytes_ = 0;  // at the end of word_
+  WatchedSocket socket_;               // after what its watch refers to
+  Pulse pulse_;
 };
 
 }  // namespace baton::transport::tcp

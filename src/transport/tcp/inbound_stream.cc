@@ -1,4 +1,4 @@
-#include "src/transport/tcp/inbound.h"
+#include "src/transport/tcp/inbound_stream.h"
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "src/base/log.h"
+#include "src/transport/tcp/address.h"
 
 namespace baton::transport::tcp {
 
@@ -18,29 +19,35 @@ bool WriteTarget::allows(const PeerId& writer, const WriteHeader& write) const {
                           write.length_bytes);
 }
 
-Inbound::Inbound(Reactor& reactor, const TcpOptions& options, UniqueFd fd, const PeerId& writer,
-                 WriteTarget& target, Ended ended)
+InboundStream::InboundStream(Reactor& reactor, const TcpOptions& options, UniqueFd fd,
+                             const PeerId& writer, WriteTarget& target, Ended ended)
     : options_(options),
       writer_(writer),
       target_(target),
       ended_(std::move(ended)),
-      socket_(reactor, std::move(fd), EPOLLIN, [this](std::uint32_t events) { on_ready(events); }) {
+      socket_(reactor, std::move(fd), EPOLLIN, [this](std::uint32_t events) { on_ready(events); }),
+      pulse_(reactor, options,
+             {.beat = [this] { beat(); }, .give_up = [this](const Status& why) { end(why); }}) {
   tune(socket_.fd(), options_);
 }
 
-void Inbound::on_ready(std::uint32_t /*events*/) {
+void InboundStream::on_ready(std::uint32_t /*events*/) {
   Status status = receive_slice();
   if (status.ok()) {
-    status = send_ack();
+    status = acknowledge();
   }
   if (!status.ok()) {
-    socket_.close();
-    Ended ended = std::move(ended_);
-    ended(status);
+    end(status);
   }
 }
 
-Status Inbound::receive_slice() {
+void InboundStream::end(const Status& why) {
+  socket_.close();
+  Ended ended = std::move(ended_);
+  ended(why);
+}
+
+Status InboundStream::receive_slice() {
   // Headers count too: a stream of nothing but headers must not keep the loop for itself.
   for (std::size_t left_bytes = options_.slice_bytes; left_bytes > 0;) {
     const bool in_payload = write_.length_bytes > 0;
@@ -51,12 +58,13 @@ Status Inbound::receive_slice() {
     if (*got == 0) {
       break;
     }
+    pulse_.heard();
     left_bytes -= std::min(left_bytes, *got);
   }
   return absl::OkStatus();
 }
 
-StatusOr<std::size_t> Inbound::receive_header() {
+StatusOr<std::size_t> InboundStream::receive_header() {
   auto got = socket_.receive(std::span(header_).subspan(header_bytes_));
   if (!got.ok()) {
     return got.status();
@@ -72,17 +80,24 @@ StatusOr<std::size_t> Inbound::receive_header() {
   return got;
 }
 
-Status Inbound::take_frame() {
+Status InboundStream::take_frame() {
   const auto frame = parse_frame(header_);
   if (!frame.ok()) {
     ++target_.stats.broken_streams;
     log::warning("tcp: peer {} sent {}", writer_.brief(), std::string(frame.status().message()));
     return frame.status();
   }
+  if (const auto* write = std::get_if<WriteHeader>(&*frame)) {
+    return start_write(*write);
+  }
   if (const auto* end = std::get_if<EndOfBatch>(&*frame)) {
     return take_end(*end);
   }
-  const auto& write = std::get<WriteHeader>(*frame);
+  ++target_.stats.heartbeats;
+  return absl::OkStatus();
+}
+
+Status InboundStream::start_write(const WriteHeader& write) {
   if (!target_.allows(writer_, write)) {
     return reject(write);
   }
@@ -90,7 +105,7 @@ Status Inbound::take_frame() {
   return absl::OkStatus();
 }
 
-Status Inbound::take_end(const EndOfBatch& end) {
+Status InboundStream::take_end(const EndOfBatch& end) {
   if (end.sequence != last_placed_ + 1) {
     ++target_.stats.broken_streams;
     return absl::DataLossError(
@@ -100,7 +115,7 @@ Status Inbound::take_end(const EndOfBatch& end) {
   return absl::OkStatus();
 }
 
-StatusOr<std::size_t> Inbound::receive_payload(std::size_t max_bytes) {
+StatusOr<std::size_t> InboundStream::receive_payload(std::size_t max_bytes) {
   WriteHeader piece = write_;
   piece.length_bytes = std::min<std::uint64_t>(piece.length_bytes, max_bytes);
   // Grants can end between two pieces. The guard runs on this loop, so none ends inside recv().
@@ -117,7 +132,7 @@ StatusOr<std::size_t> Inbound::receive_payload(std::size_t max_bytes) {
   return got;
 }
 
-Status Inbound::reject(const WriteHeader& write) {
+Status InboundStream::reject(const WriteHeader& write) {
   ++target_.stats.rejected_writes;
   const std::string what = fmt::format(
       "a write to page {} (generation {}, offset {}, {} bytes) outside the writer's grants",
@@ -126,24 +141,37 @@ Status Inbound::reject(const WriteHeader& write) {
   return absl::PermissionDeniedError(what);
 }
 
-Status Inbound::send_ack() {
-  // One acknowledgement is on its way at a time; the next one covers all that came meanwhile.
-  while (ack_unsent_bytes_ > 0 || last_acknowledged_ < last_placed_) {
-    if (ack_unsent_bytes_ == 0) {
-      last_acknowledged_ = last_placed_;
-      ack_ = encode_ack(last_acknowledged_);
-      ack_unsent_bytes_ = ack_.size();
-    }
-    const auto sent = socket_.send(std::span<const std::byte>(ack_).last(ack_unsent_bytes_));
+Status InboundStream::acknowledge() {
+  // One word is on its way at a time; the next acknowledgement covers all that came meanwhile.
+  Status status = send_word();
+  if (status.ok() && word_unsent_bytes_ == 0 && last_acknowledged_ < last_placed_) {
+    last_acknowledged_ = last_placed_;
+    word_ = encode_word(Acknowledgement{last_acknowledged_});
+    word_unsent_bytes_ = word_.size();
+    status = send_word();
+  }
+  return status;
+}
+
+void InboundStream::beat() {
+  // An unsent word will do as well, and a peer that does not take it has the next turn.
+  if (word_unsent_bytes_ == 0) {
+    word_ = encode_word(Heartbeat{});
+    word_unsent_bytes_ = word_.size();
+  }
+  send_word().IgnoreError();  // A broken socket becomes ready, and then says so.
+}
+
+Status InboundStream::send_word() {
+  if (word_unsent_bytes_ > 0) {
+    const auto sent = socket_.send(std::span<const std::byte>(word_).last(word_unsent_bytes_));
     if (!sent.ok()) {
       return sent.status();
     }
-    ack_unsent_bytes_ -= *sent;
-    if (*sent == 0) {
-      break;
-    }
+    word_unsent_bytes_ -= *sent;
+    pulse_.said();
   }
-  socket_.want(ack_unsent_bytes_ > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  socket_.want(word_unsent_bytes_ > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
   return absl::OkStatus();
 }
 
