@@ -1,0 +1,128 @@
+#include "tests/simulation/world/conditions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace baton::simulation {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+// A fast network: what is slow is the exception, drawn from the rates.
+constexpr Duration kMinLatency = microseconds(20);
+constexpr Duration kMaxLatency = microseconds(200);
+constexpr Duration kMaxPieceDelay = microseconds(60);
+constexpr Duration kMaxExtraDelay = milliseconds(60);
+constexpr Duration kMaxFence = milliseconds(150);
+constexpr Duration kMaxNotice = milliseconds(40);
+constexpr std::uint32_t kStragglePercent = 60;
+
+}  // namespace
+
+Conditions::Conditions(const Scheduler& clock, Random random, const Profile& profile,
+                       History& history, Coverage& coverage)
+    : clock_(clock),
+      random_(random),
+      rates_(profile.rates),
+      guarded_(profile.guarded),
+      history_(history),
+      coverage_(coverage) {}
+
+void Conditions::part(const std::string& from, const std::string& to, TimePoint until) {
+  history_.note("", "FAULT nothing gets from {} to {} for {} us", from, to,
+                (until - clock_.now()).count() / 1000);
+  parted_[{from, to}] = until;
+}
+
+void Conditions::calm() {
+  calm_ = true;
+  rates_ = {};
+  parted_.clear();
+}
+
+Duration Conditions::parted_for(const std::string& from, const std::string& to) const {
+  const auto found = parted_.find({from, to});
+  return found == parted_.end() ? Duration::zero()
+                                : std::max(Duration::zero(), found->second - clock_.now());
+}
+
+std::vector<Duration> Conditions::carry(const control::Envelope& envelope) {
+  const std::string from(envelope.from);
+  const std::string to(envelope.to);
+  const bool notice = envelope.kind == control::Envelope::Kind::kToPull;
+  if (notice && random_.ppm(rates_.lose_notice)) {
+    coverage_.hit(Point::kNoticeLost);
+    history_.note(from, "FAULT its message to {} is lost", to);
+    return {};
+  }
+  Duration delay = random_.between(kMinLatency, kMaxLatency) + parted_for(from, to);
+  if (random_.ppm(rates_.delay_message)) {
+    coverage_.hit(Point::kMessageDelayed);
+    delay += random_.between(kMinLatency, kMaxExtraDelay);
+  }
+  TimePoint& last =
+      last_arrival_[fmt::format("{}>{}>{}", from, envelope.endpoint, envelope.client)];
+  last = std::max(last + Duration(1), clock_.now() + delay);
+  return {last - clock_.now()};
+}
+
+bool Conditions::drop_write(const Epoch& writer, const Epoch& receiver) {
+  if (!random_.ppm(rates_.drop_write)) {
+    return false;
+  }
+  coverage_.hit(Point::kWriteDropped);
+  history_.note(name_of(writer), "FAULT a write to {} never lands", name_of(receiver));
+  return true;
+}
+
+Duration Conditions::piece_delay(const Epoch& writer, const Epoch& receiver) {
+  return random_.between(Duration(1), kMaxPieceDelay) +
+         parted_for(name_of(writer), name_of(receiver));
+}
+
+Duration Conditions::connect_delay(const Epoch& writer, const Epoch& receiver) {
+  const std::string& from = name_of(writer);
+  const std::string& to = name_of(receiver);
+  return random_.between(kMinLatency, kMaxLatency) + parted_for(from, to) + parted_for(to, from);
+}
+
+Duration Conditions::fence_delay(const Epoch& /*receiver*/, const Epoch& /*writer*/) {
+  return random_.percent(50) ? random_.between(Duration(1), kMaxLatency)
+                             : random_.between(kMaxLatency, kMaxFence);
+}
+
+Duration Conditions::notice_delay(const Epoch& told, const Epoch& other) {
+  return (random_.percent(50) ? random_.between(Duration(1), kMaxLatency)
+                              : random_.between(kMaxLatency, kMaxNotice)) +
+         parted_for(name_of(other), name_of(told));
+}
+
+std::optional<Duration> Conditions::straggles(const Epoch& writer, const Epoch& receiver) {
+  if (!random_.percent(kStragglePercent)) {
+    return std::nullopt;
+  }
+  coverage_.hit(Point::kStraggler);
+  const Duration delay = random_.percent(50) ? random_.between(Duration(1), kMaxLatency)
+                                             : random_.between(kMaxLatency, kMaxFence);
+  history_.note(name_of(writer), "FAULT a piece to {} straggles for {} us", name_of(receiver),
+                delay.count() / 1000);
+  return delay;
+}
+
+bool Conditions::guarded(const Epoch& /*receiver*/) {
+  return guarded_;
+}
+
+void Conditions::on_landed(const Landing& landing) {
+  if (landing.straggler) {
+    coverage_.hit(Point::kStragglerLanded);
+  }
+  if (!guarded_) {
+    coverage_.hit(Point::kLandedUnguarded);
+  }
+  landed_(landing);
+}
+
+}  // namespace baton::simulation

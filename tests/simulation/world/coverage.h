@@ -1,0 +1,143 @@
+// How often each fault and each transition was exercised. One that never was is a hole.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace baton::simulation {
+
+/// In the order of kPointNames.
+enum class Point : std::uint8_t {
+  // Faults.
+  kCrashSender,
+  kCrashReceiver,
+  kCrashProxy,
+  kRestart,
+  kCut,
+  kPartition,
+  kPartitionOneWay,
+  kPause,
+  kCancelByUser,
+  kCancelAtDecoder,
+  kAbandon,
+  kMessageDelayed,
+  kNoticeLost,
+  kWriteDropped,
+  kStraggler,
+  kStragglerLanded,
+  kLandedUnguarded,
+  // Receiver: requests.
+  kOpenedAtOnce,
+  kOpenedAfterWaiting,
+  kOpenRefused,
+  kOpenTimedOut,
+  kOpenedByPut,
+  kPutRefused,
+  kCancelled,
+  kReleased,
+  kClaimed,
+  kClaimFailed,
+  // Receiver: pages.
+  kGranted,
+  kHit,
+  kInFlight,
+  kTakeOver,
+  kAwaitedCommitted,
+  kCommitted,
+  kCommitRefused,
+  kQuarantined,
+  kUnquarantined,
+  kRetained,
+  kRevived,
+  kEvicted,
+  kPinned,
+  kRemoved,
+  kGot,
+  // Sender.
+  kHandshake,
+  kHandshakeRetried,
+  kPutSucceeded,
+  kPutFailed,
+  kDrained,
+  kDrainAcknowledged,
+  kNotified,
+  kReleasedByProxy,
+  kProxyTimedOut,
+  kCount
+};
+
+inline constexpr std::size_t kPointCount = static_cast<std::size_t>(Point::kCount);
+inline constexpr std::array<std::string_view, kPointCount> kPointNames = {
+    "fault: sender crashed",
+    "fault: receiver crashed",
+    "fault: proxy crashed",
+    "fault: process restarted",
+    "fault: data connection cut",
+    "fault: partition, both ways",
+    "fault: partition, one way",
+    "fault: process paused",
+    "fault: request cancelled by its user",
+    "fault: request cancelled at its decoder",
+    "fault: request given back by its prefiller",
+    "fault: message delayed",
+    "fault: ProxyNotif lost",
+    "fault: write reported, not landed",
+    "fault: write left under way by a connection that ended",
+    "fault: write landed after its connection had ended",
+    "fault: write landed with nobody checking its grant",
+    "request at receiver: - -> open, at once",
+    "request at receiver: waiting -> open",
+    "request at receiver: refused",
+    "request at receiver: waiting -> ended, its time was over",
+    "request at receiver: - -> open, by its first put",
+    "request at receiver: put refused",
+    "request at receiver: -> ended, cancelled by its sender",
+    "request at receiver: open -> ended, released by its sender",
+    "request at receiver: complete -> ended, claimed",
+    "request at receiver: claim failed",
+    "page: free -> granted",
+    "put at receiver: key was committed already",
+    "put at receiver: key was in flight",
+    "put at receiver: in flight -> granted, taken over",
+    "put at receiver: in flight -> committed",
+    "page: granted -> committed",
+    "page: commit refused",
+    "page: granted -> quarantined",
+    "page: quarantined -> free",
+    "page: held -> retained",
+    "page: retained -> held",
+    "page: retained -> free",
+    "page: pinned",
+    "page: removed",
+    "page: got",
+    "link at sender: -> handshaking",
+    "link at sender: hello repeated while fenced",
+    "put at sender: -> done",
+    "put at sender: -> failed",
+    "put at sender: uncommitted pages drained",
+    "put at sender: drain acknowledged",
+    "request at sender: proxy told",
+    "request at proxy: released",
+    "request at proxy: gave up waiting",
+};
+static_assert(!kPointNames.back().empty());
+
+class Coverage {
+ public:
+  void hit(Point point, std::uint64_t times = 1) {
+    counts_[static_cast<std::size_t>(point)] += times;
+  }
+  std::uint64_t count(std::size_t point) const { return counts_[point]; }
+  void add(const Coverage& other) {
+    for (std::size_t i = 0; i < kPointCount; ++i) {
+      counts_[i] += other.counts_[i];
+    }
+  }
+
+ private:
+  std::array<std::uint64_t, kPointCount> counts_{};
+};
+
+}  // namespace baton::simulation
