@@ -15,7 +15,7 @@ Fleet::Fleet(World& world) {
       auto& ranks = groups.emplace_back();
       for (std::uint32_t rank = 0; rank < world.profile.ranks; ++rank) {
         ranks.push_back(
-            std::make_unique<Made>(world, fmt::format("{}.{}", names.back(), rank), rank));
+            std::make_unique<Made>(world, fmt::format("{}.{}", names.back(), rank), i, rank));
         all_.push_back(ranks.back().get());
       }
     }

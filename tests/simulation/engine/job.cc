@@ -118,7 +118,8 @@ void Job::on_prefilled(std::uint32_t rank, const Status& status) {
     return;
   }
   // A second attempt under the same name: only where no other rank may have told the proxy.
-  if (world_.profile.ranks == 1 && rank_attempts_ < kMaxRankAttempts && random_.percent(50)) {
+  if (world_.profile.ranks == 1 && !world_.profile.baton_proxy &&
+      rank_attempts_ < kMaxRankAttempts && random_.percent(50)) {
     ++rank_attempts_;
     plan_.attempt = random_.next();
     world_.clock.run_after(random_.between(Duration(1), kBackoff),
@@ -133,7 +134,8 @@ void Job::on_released(const Status& status) {
     return;
   }
   if (!status.ok()) {
-    world_.coverage.hit(Point::kProxyTimedOut);
+    world_.coverage.hit(absl::IsAborted(status) ? Point::kProxyHeardOfFailure
+                                                : Point::kProxyTimedOut);
     fail_attempt("not released");
     return;
   }

@@ -95,6 +95,9 @@ class Checker {
   void see(const Envelope& from, const Epoch& sender, const wire::DrainAck& message);
   void see(const Envelope& from, const Epoch& sender, const wire::CancelNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::ReleaseNotif& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::EndNotif& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::HeartbeatAck& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::FailNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::ProxyNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::NixlInitRequest& message);
   template <typename Other>
@@ -119,7 +122,8 @@ class Checker {
   std::map<Epoch, SenderView> senders_;
   std::map<Epoch, std::unique_ptr<PageModel>> receivers_;
   std::map<PutName, PutSeen> puts_;
-  using CommitName = std::tuple<Epoch, std::uint64_t, std::uint32_t>;
+  /// Sender, receiver, put, slice.
+  using CommitName = std::tuple<Epoch, Epoch, std::uint64_t, std::uint32_t>;
   std::map<CommitName, wire::CommitRequest> commits_;
   std::map<AttemptName, std::uint32_t> opening_;  // how many pages were asked for
   std::map<AttemptName, Admitted> admitted_;

@@ -82,6 +82,10 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::OpenRes
 void Checker::see(const Envelope& /*from*/, const Epoch& sender,
                   const wire::AllocRequest& message) {
   PutSeen& seen = puts_[{sender, message.baton->put_id}];
+  if (!seen.addressed_to.empty() &&
+      !seen.addressed_to.contains(message.baton->parties.receiver_epoch)) {
+    coverage_.hit(Point::kPutRestarted);
+  }
   seen.keys = message.keys;
   seen.attempt = {sender, message.async->req_id, message.baton->attempt};
   seen.addressed_to.insert(message.baton->parties.receiver_epoch);
@@ -153,7 +157,7 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::ChunkUp
 // ---- commits and drains ------------------------------------------------------------------------
 
 void Checker::see(const Envelope& from, const Epoch& sender, const wire::CommitRequest& message) {
-  commits_[{sender, message.put_id, message.slice}] = message;
+  commits_[{sender, message.parties.receiver_epoch, message.put_id, message.slice}] = message;
   const auto receiver = receivers_.find(message.parties.receiver_epoch);
   for (std::size_t i = 0; receiver != receivers_.end() && i < message.pages.size(); ++i) {
     receiver->second->commit_asked({sender, message.put_id}, message.pages[i],
@@ -163,7 +167,8 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::CommitR
 }
 
 void Checker::see(const Envelope& from, const Epoch& sender, const wire::CommitResponse& message) {
-  const auto asked = commits_.find({sender, message.put_id, message.slice});
+  const auto asked =
+      commits_.find({sender, alive_.find(from.from)->second, message.put_id, message.slice});
   PageModel* pages = pages_of(from.from);
   history_.note(from.from, "  put {} slice {}: code {} {}", message.put_id, message.slice,
                 message.code, message.message);
@@ -172,10 +177,11 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::CommitR
     return;
   }
   if (asked == commits_.end() || pages == nullptr) {
-    broken(Promise::kP7, fmt::format("receiver {} commits what nobody asked for", from.from));
+    broken(
+        Promise::kP7,
+        fmt::format("receiver {} commits what nobody has asked this incarnation for", from.from));
     return;
   }
-  check_answer(from, {asked->second.parties.receiver_epoch}, "a commit");
   for (std::size_t i = 0; i < asked->second.pages.size(); ++i) {
     coverage_.hit(Point::kCommitted);
     pages->commit_said({sender, message.put_id}, asked->second.pages[i],
@@ -206,6 +212,27 @@ void Checker::see(const Envelope& /*from*/, const Epoch& /*sender*/,
 void Checker::see(const Envelope& /*from*/, const Epoch& /*sender*/,
                   const wire::ReleaseNotif& /*message*/) {
   coverage_.hit(Point::kReleased);
+}
+
+void Checker::see(const Envelope& from, const Epoch& sender, const wire::EndNotif& message) {
+  coverage_.hit(Point::kEndedByReceiver);
+  history_.note(from.from, "  has ended {}/{}: {}", message.req_id, message.attempt,
+                message.message);
+  notices_.attempt(sender, message.req_id, message.attempt).disturbed = true;
+}
+
+void Checker::see(const Envelope& /*from*/, const Epoch& sender,
+                  const wire::HeartbeatAck& message) {
+  coverage_.hit(Point::kHeartbeat);
+  for (const wire::AttemptName& unknown : message.unknown) {
+    coverage_.hit(Point::kUnknownToReceiver);
+    notices_.attempt(sender, unknown.req_id, unknown.attempt).disturbed = true;
+  }
+}
+
+void Checker::see(const Envelope& /*from*/, const Epoch& /*sender*/,
+                  const wire::FailNotif& /*message*/) {
+  coverage_.hit(Point::kFailureTold);
 }
 
 // ---- the word to the proxy ---------------------------------------------------------------------

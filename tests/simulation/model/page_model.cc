@@ -39,6 +39,9 @@ PageModel::Grant* PageModel::find(const PutName& put, std::uint32_t page,
 
 void PageModel::granted(const PutName& put, const std::string& key, std::uint32_t page,
                         std::uint64_t generation) {
+  if (const Grant* known = find(put, page, generation); known != nullptr && known->key == key) {
+    return;  // Said again.
+  }
   if (page >= current_.size() || generation <= current_[page] || grants_.contains(generation)) {
     broken(Promise::kP7,
            fmt::format("page {} is granted under generation {}, which was used", page, generation));

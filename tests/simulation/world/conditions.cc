@@ -49,23 +49,42 @@ Duration Conditions::parted_for(const std::string& from, const std::string& to) 
 }
 
 std::vector<Duration> Conditions::carry(const control::Envelope& envelope) {
-  const std::string from(envelope.from);
-  const std::string to(envelope.to);
+  // A PUSH socket delivers at most once; what is duplicated to a Baton proxy would be a forgery.
   const bool notice = envelope.kind == control::Envelope::Kind::kToPull;
-  if (notice && random_.ppm(rates_.lose_notice)) {
-    coverage_.hit(Point::kNoticeLost);
-    history_.note(from, "FAULT its message to {} is lost", to);
+  if (random_.ppm(notice ? rates_.lose_notice : rates_.lose_message)) {
+    coverage_.hit(notice ? Point::kNoticeLost : Point::kMessageLost);
+    history_.note(envelope.from, "FAULT its message to {} is lost", envelope.to);
     return {};
   }
-  Duration delay = random_.between(kMinLatency, kMaxLatency) + parted_for(from, to);
+  std::vector<Duration> copies = {arrival(envelope, !notice)};
+  if (!notice && random_.ppm(rates_.duplicate_message)) {
+    coverage_.hit(Point::kMessageDuplicated);
+    history_.note(envelope.from, "FAULT its message to {} comes twice", envelope.to);
+    copies.push_back(arrival(envelope, true));
+  }
+  return copies;
+}
+
+Duration Conditions::arrival(const control::Envelope& envelope, bool may_overtake) {
+  Duration delay = random_.between(kMinLatency, kMaxLatency) +
+                   parted_for(std::string(envelope.from), std::string(envelope.to));
   if (random_.ppm(rates_.delay_message)) {
     coverage_.hit(Point::kMessageDelayed);
     delay += random_.between(kMinLatency, kMaxExtraDelay);
   }
   TimePoint& last =
-      last_arrival_[fmt::format("{}>{}>{}", from, envelope.endpoint, envelope.client)];
-  last = std::max(last + Duration(1), clock_.now() + delay);
-  return {last - clock_.now()};
+      last_arrival_[fmt::format("{}>{}>{}", envelope.from, envelope.endpoint, envelope.client)];
+  const TimePoint mine = clock_.now() + delay;
+  if (mine > last) {
+    last = mine;
+  } else if (may_overtake && random_.ppm(rates_.reorder_message)) {
+    coverage_.hit(Point::kMessageReordered);
+    history_.note(envelope.from, "FAULT its message to {} overtakes others", envelope.to);
+    return delay;
+  } else {
+    last += Duration(1);
+  }
+  return last - clock_.now();
 }
 
 bool Conditions::drop_write(const Epoch& writer, const Epoch& receiver) {
@@ -88,7 +107,10 @@ Duration Conditions::connect_delay(const Epoch& writer, const Epoch& receiver) {
   return random_.between(kMinLatency, kMaxLatency) + parted_for(from, to) + parted_for(to, from);
 }
 
-Duration Conditions::fence_delay(const Epoch& /*receiver*/, const Epoch& /*writer*/) {
+Duration Conditions::fence_delay(const Epoch& receiver, const Epoch& writer) {
+  coverage_.hit(Point::kFenced);
+  history_.note(name_of(receiver), "fences {}", name_of(writer));
+  fencing_(writer, receiver);
   return random_.percent(50) ? random_.between(Duration(1), kMaxLatency)
                              : random_.between(kMaxLatency, kMaxFence);
 }

@@ -37,6 +37,9 @@ class Conditions final : public transport::LoopbackConditions {
 
   using Landed = absl::AnyInvocable<void(const Landing&)>;
   void set_landed(Landed landed) { landed_ = std::move(landed); }
+  /// `receiver` begins to fence `writer`.
+  using Fencing = absl::AnyInvocable<void(const Epoch& writer, const Epoch& receiver)>;
+  void set_fencing(Fencing fencing) { fencing_ = std::move(fencing); }
 
   bool drop_write(const Epoch& writer, const Epoch& receiver);
 
@@ -50,6 +53,8 @@ class Conditions final : public transport::LoopbackConditions {
   void on_landed(const Landing& landing) override;
 
  private:
+  /// In order, unless it is made to overtake.
+  Duration arrival(const control::Envelope& envelope, bool may_overtake);
   Duration parted_for(const std::string& from, const std::string& to) const;
 
   const Scheduler& clock_;
@@ -63,6 +68,7 @@ class Conditions final : public transport::LoopbackConditions {
   std::map<std::pair<std::string, std::string>, TimePoint> parted_;
   std::map<std::string, TimePoint, std::less<>> last_arrival_;  // by channel
   Landed landed_;
+  Fencing fencing_;
 };
 
 }  // namespace baton::simulation

@@ -43,6 +43,13 @@ void SenderProcess::build() {
   config.put_timeout = kPutTimeout;
   config.drain_timeout = kDrainTimeout;
   config.request_idle_timeout = kRequestIdleTimeout;
+  config.lease = kLease;
+  if (world_.profile.baton_proxy) {
+    config.proxy_kind = sender::ProxyKind::kBaton;
+  }
+  if (world_.profile.old_sender && oldest_) {
+    config.versions.max = 1;
+  }
   sender_ = must(sender::Sender::create({*scheduler_, *network_, {transport_.get()}, staging_},
                                         std::move(config)));
   world_.checker.sender_started(name_, epoch_, *staging_);
@@ -57,7 +64,8 @@ void SenderProcess::destroy() {
 
 // ---- ReceiverProcess ---------------------------------------------------------------------------
 
-ReceiverProcess::ReceiverProcess(World& world, std::string name, std::uint32_t rank)
+ReceiverProcess::ReceiverProcess(World& world, std::string name, std::uint32_t /*index*/,
+                                 std::uint32_t rank)
     : Process(world, std::move(name)),
       rank_(rank),
       address_{"inproc://" + name_ + "-init", "inproc://" + name_ + "-alloc"} {}
@@ -74,6 +82,7 @@ void ReceiverProcess::build() {
   config.poison_pages = true;
   config.max_admission_wait = kAdmissionTimeout;
   config.claim_ttl = kClaimTtl;
+  config.lease = kLease;
   receiver_ = must(receiver::Receiver::create(
       {*scheduler_, *network_, {transport_.get()}, buffer_, loop_, epoch_}, std::move(config)));
   world_.checker.receiver_started(name_, epoch_, *receiver_, *buffer_);

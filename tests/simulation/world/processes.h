@@ -20,8 +20,8 @@ namespace baton::simulation {
 /// One rank of a prefiller.
 class SenderProcess final : public Process {
  public:
-  SenderProcess(World& world, std::string name, std::uint32_t rank)
-      : Process(world, std::move(name)), rank_(rank) {}
+  SenderProcess(World& world, std::string name, std::uint32_t index, std::uint32_t rank)
+      : Process(world, std::move(name)), oldest_(index == 0), rank_(rank) {}
   ~SenderProcess() override { crash(); }
 
   sender::Sender& sender() { return *sender_; }
@@ -31,6 +31,7 @@ class SenderProcess final : public Process {
   void build() override;
   void destroy() override;
 
+  const bool oldest_;  // the one that is upgraded last
   const std::uint32_t rank_;
   std::shared_ptr<RegisteredBuffer> buffer_;
   std::shared_ptr<StagingPool> staging_;
@@ -41,7 +42,7 @@ class SenderProcess final : public Process {
 /// One rank of a decoder.
 class ReceiverProcess final : public Process {
  public:
-  ReceiverProcess(World& world, std::string name, std::uint32_t rank);
+  ReceiverProcess(World& world, std::string name, std::uint32_t index, std::uint32_t rank);
   ~ReceiverProcess() override { crash(); }
 
   receiver::Receiver& receiver() { return *receiver_; }

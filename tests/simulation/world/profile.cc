@@ -19,7 +19,10 @@ FaultRates moderate_rates() {
   rates.pause = 200;
   rates.cancel = 250;
   rates.cancel_at_decoder = 60;
+  rates.lose_message = 2'000;
   rates.delay_message = 20'000;
+  rates.duplicate_message = 5'000;
+  rates.reorder_message = 100'000;  // of those that could
   rates.lose_notice = 2'000;
   rates.drop_write = 500;
   rates.abandon = 15'000;
@@ -55,12 +58,20 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.arrival_gap = random.between(microseconds(500), milliseconds(6));
   profile.guarded = random.percent(50);
   profile.paranoid = random.percent(25);
+  profile.baton_proxy = random.percent(50);
+  profile.old_sender = random.percent(12);
   profile.implicit_too = random.percent(50);
   profile.level = seed % kCalmSeedOf == 1 ? FaultLevel::kNone : level;
   if (profile.level == FaultLevel::kModerate) {
     profile.rates = moderate_rates();
   } else if (profile.level == FaultLevel::kHeavy) {
     profile.rates = scaled(moderate_rates(), 5);
+  }
+  if (profile.old_sender) {
+    // Version 1 trusts its sockets: it has no second try and no lease.
+    profile.rates.lose_message = 0;
+    profile.rates.duplicate_message = 0;
+    profile.rates.reorder_message = 0;
   }
   return profile;
 }

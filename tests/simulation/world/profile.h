@@ -43,6 +43,8 @@ struct Profile {
   Duration chunk_read{};      ///< decode of one chunk, mean
   bool guarded = true;        ///< the data plane checks grants, or nobody does
   bool paranoid = false;      ///< pd_integrity
+  bool baton_proxy = false;   ///< pd_proxy_kind
+  bool old_sender = false;    ///< the first prefiller speaks version 1 only
   bool implicit_too = false;  ///< some requests are not opened before their first put
   FaultLevel level = FaultLevel::kModerate;
   FaultRates rates;

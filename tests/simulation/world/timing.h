@@ -8,16 +8,17 @@ namespace baton::simulation {
 
 using std::chrono::milliseconds;
 
-inline constexpr Duration kHandshakeTimeout = milliseconds(300);
-inline constexpr Duration kAdmissionTimeout = milliseconds(400);
+inline constexpr Duration kHandshakeTimeout = milliseconds(500);
+inline constexpr Duration kAdmissionTimeout = milliseconds(3'000);
 /// Sender's extra time for the receiver's own word about an admission that timed out.
 inline constexpr Duration kAdmissionSlack = milliseconds(500);
-inline constexpr Duration kPutTimeout = milliseconds(500);
-inline constexpr Duration kDrainTimeout = milliseconds(80);
-inline constexpr Duration kRequestIdleTimeout = milliseconds(600);
-inline constexpr Duration kGateTimeout = milliseconds(1'500);
-inline constexpr Duration kClaimTimeout = milliseconds(300);
-inline constexpr Duration kClaimTtl = milliseconds(2'000);
+inline constexpr Duration kPutTimeout = milliseconds(4'000);
+inline constexpr Duration kDrainTimeout = milliseconds(200);
+inline constexpr Duration kRequestIdleTimeout = milliseconds(3'000);
+inline constexpr Duration kGateTimeout = milliseconds(8'000);
+inline constexpr Duration kClaimTimeout = milliseconds(1'000);
+inline constexpr Duration kClaimTtl = milliseconds(10'000);
+inline constexpr Duration kLease = milliseconds(400);
 inline constexpr Duration kMaxRestart = milliseconds(100);
 /// After the faults have stopped, by when everything must have settled: a ticket that nobody used
 /// is void after 30 s.

@@ -28,6 +28,8 @@ World::World(std::uint64_t seed, const Profile& with, bool verbose)
     checker.landed(landing);
     touch(conditions.name_of(landing.receiver));
   });
+  conditions.set_fencing(
+      [this](const Epoch& writer, const Epoch& receiver) { checker.disturbed(writer, receiver); });
   network.set_filter([this](const control::Envelope& envelope) {
     checker.message_sent(envelope);
     return conditions.carry(envelope);
