@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint32_t kMaxAttempts = 4;
 constexpr std::uint32_t kMaxRankAttempts = 2;  // of one proxy attempt, where TP is 1
-constexpr std::uint32_t kMaxWaits = 100;       // for the proxy to come back
+constexpr std::uint32_t kMaxWaits = 100;       // for a proxy or a prefiller to come back
 constexpr Duration kBackoff = milliseconds(10);
 constexpr std::uint32_t kImplicitPercent = 20;
 constexpr std::uint32_t kCountedPercent = 25;
@@ -90,7 +90,11 @@ void Job::assign() {
 void Job::start_prefill(std::uint32_t rank) {
   SenderProcess& process = *fleet_.prefillers[prefiller_][rank];
   if (!process.alive()) {
-    world_.clock.post(of_attempt([](Job& job) { job.fail_attempt("its prefiller is down"); }));
+    world_.clock.post(of_attempt([](Job& job) {
+      --job.attempts_;  // As long as this lasts, a proxy would try again.
+      ++job.waits_;
+      job.fail_attempt("its prefiller is down");
+    }));
     return;
   }
   plan_.rank = rank;
@@ -218,7 +222,7 @@ void Job::fail_attempt(std::string_view why) {
   world_.history.note("", "job {}: attempt {} failed: {}", number_, attempts_, why);
   end_attempt(why);
   state_ = State::kWaiting;
-  world_.clock.run_after(random_.between(Duration(1), kBackoff) * attempts_,
+  world_.clock.run_after(random_.between(Duration(1), kBackoff) * (attempts_ + 1),
                          of_attempt([](Job& job) { job.begin_attempt(); }));
 }
 

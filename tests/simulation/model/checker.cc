@@ -6,6 +6,12 @@
 #include <utility>
 
 namespace baton::simulation {
+namespace {
+
+/// By when a sender has had the turns in which it gives staging back: more than any pause.
+constexpr Duration kGiveBack = std::chrono::milliseconds(200);
+
+}  // namespace
 
 Checker::Checker(Scheduler& clock, History& history, Coverage& coverage, Content& content)
     : clock_(clock),
@@ -62,6 +68,9 @@ void Checker::check_staging(const Epoch& epoch, const SenderView& sender) {
     return;
   }
   std::uint32_t allowed = 0;
+  std::erase_if(admitted_, [this](const auto& entry) {
+    return entry.second.closed < clock_.now() - kGiveBack;
+  });
   for (const auto& [name, admitted] : admitted_) {
     allowed += name.sender == epoch ? admitted.pages - admitted.taken : 0;
   }
@@ -106,6 +115,12 @@ void Checker::put_ended(const AttemptName& name, const Status& status) {
 void Checker::staging_taken(const AttemptName& name, std::uint32_t pages) {
   if (const auto found = admitted_.find(name); found != admitted_.end()) {
     found->second.taken += pages;
+  }
+}
+
+void Checker::staging_closed(const AttemptName& name) {
+  if (const auto found = admitted_.find(name); found != admitted_.end()) {
+    found->second.closed = std::min(found->second.closed, clock_.now());
   }
 }
 

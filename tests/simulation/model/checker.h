@@ -56,7 +56,8 @@ class Checker {
   void submitted(const AttemptName& name, const std::vector<std::string>& keys, bool is_last);
   void put_ended(const AttemptName& name, const Status& status);
   void staging_taken(const AttemptName& name, std::uint32_t pages);
-  void staging_closed(const AttemptName& name) { admitted_.erase(name); }
+  /// The engine keeps nothing of it any more; the sender gives back what is left in some turn.
+  void staging_closed(const AttemptName& name);
   /// The proxy let the request go on to its decoder.
   void released(const std::vector<AttemptName>& ranks);
   /// Somebody who holds the chunk looks at it.
@@ -77,6 +78,7 @@ class Checker {
     std::uint32_t pages = 0;
     std::uint32_t taken = 0;
     Epoch receiver;
+    TimePoint closed = TimePoint::max();
   };
   struct SenderView {
     std::string name;
@@ -100,6 +102,7 @@ class Checker {
   void see(const Envelope& from, const Epoch& sender, const wire::FailNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::ProxyNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::NixlInitRequest& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::NixlInitResponse& message);
   template <typename Other>
   void see(const Envelope& from, const Epoch& sender, const Other& message);
 

@@ -60,6 +60,14 @@ void Checker::see(const Envelope& /*from*/, const Epoch& /*sender*/,
   coverage_.hit(Point::kHandshake);
 }
 
+void Checker::see(const Envelope& /*from*/, const Epoch& /*sender*/,
+                  const wire::NixlInitResponse& message) {
+  const auto inner = wire::decode(message.baton.value_or(""), wire::Limits{});
+  if (inner.ok() && std::holds_alternative<wire::Refusal>(*inner)) {
+    coverage_.hit(Point::kHandshakeRetried);
+  }
+}
+
 void Checker::see(const Envelope& /*from*/, const Epoch& sender, const wire::OpenRequest& message) {
   opening_[{sender, message.req_id, message.attempt}] =
       message.keys.empty() ? message.total_chunks : static_cast<std::uint32_t>(message.keys.size());
@@ -70,8 +78,13 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::OpenRes
   history_.note(from.from, "  request {}/{}: code {} {}", message.req_id, message.attempt,
                 message.code, message.message);
   if (message.code == 0) {
-    coverage_.hit(Point::kOpenedAtOnce);
-    admitted_[name] = {opening_[name], 0, alive_.find(from.from)->second};
+    if (PageModel* pages = pages_of(from.from)) {
+      pages->admitted();
+    }
+    Admitted admitted;
+    admitted.pages = opening_[name];
+    admitted.receiver = alive_.find(from.from)->second;
+    admitted_[name] = admitted;
   } else {
     coverage_.hit(message.code == kDeadline ? Point::kOpenTimedOut : Point::kOpenRefused);
   }

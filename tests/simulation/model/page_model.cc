@@ -133,7 +133,7 @@ bool PageModel::was_visible(std::string_view key) const {
 void PageModel::after_turn() {
   compare_visibility();
   compare_bytes();
-  count_transitions(receiver_.stats().pages);
+  count_transitions(receiver_.stats());
   if (const std::string found = receiver_.audit(); !found.empty()) {
     broken(Promise::kP6, found);
   }
@@ -176,7 +176,14 @@ void PageModel::compare_bytes() {
   }
 }
 
-void PageModel::count_transitions(const receiver::ChunkPool::Counts& now) {
+void PageModel::count_transitions(const receiver::Receiver::Stats& stats) {
+  const receiver::ChunkPool::Counts& now = stats.pages;
+  const std::uint64_t left_queue = waiting_ > stats.waiting ? waiting_ - stats.waiting : 0;
+  const std::uint64_t after_waiting = std::min(left_queue, admitted_in_turn_);
+  coverage_.hit(Point::kOpenedAfterWaiting, after_waiting);
+  coverage_.hit(Point::kOpenedAtOnce, admitted_in_turn_ - after_waiting);
+  waiting_ = stats.waiting;
+  admitted_in_turn_ = 0;
   const auto grew = [&](Point point, std::uint32_t before, std::uint32_t after) {
     if (after > before) {
       coverage_.hit(point, after - before);

@@ -39,6 +39,8 @@ class PageModel {
   void drain_said(const PutName& put, std::uint32_t page, std::uint64_t generation);
   /// The receiver said that it has committed them.
   void commit_said(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  /// It said that a request is open.
+  void admitted() { ++admitted_in_turn_; }
   void landed(const transport::LoopbackConditions::Landing& landing);
   void after_turn();
 
@@ -64,7 +66,7 @@ class PageModel {
   std::span<std::byte> shadow_of(std::uint32_t page);
   void compare_bytes();
   void compare_visibility();
-  void count_transitions(const receiver::ChunkPool::Counts& now);
+  void count_transitions(const receiver::Receiver::Stats& stats);
   void broken(Promise promise, std::string_view what);
 
   const std::string name_;
@@ -78,6 +80,8 @@ class PageModel {
   std::map<std::uint64_t, Grant> grants_;
   std::map<std::string, Chunk, std::less<>> chunks_;
   receiver::ChunkPool::Counts counts_;
+  std::uint64_t waiting_ = 0;
+  std::uint64_t admitted_in_turn_ = 0;
 };
 
 }  // namespace baton::simulation

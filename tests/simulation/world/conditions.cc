@@ -13,7 +13,6 @@ using std::chrono::milliseconds;
 // A fast network: what is slow is the exception, drawn from the rates.
 constexpr Duration kMinLatency = microseconds(20);
 constexpr Duration kMaxLatency = microseconds(200);
-constexpr Duration kMaxPieceDelay = microseconds(60);
 constexpr Duration kMaxExtraDelay = milliseconds(60);
 constexpr Duration kMaxFence = milliseconds(150);
 constexpr Duration kMaxNotice = milliseconds(40);
@@ -27,6 +26,7 @@ Conditions::Conditions(const Scheduler& clock, Random random, const Profile& pro
       random_(random),
       rates_(profile.rates),
       guarded_(profile.guarded),
+      max_piece_delay_(profile.piece_delay),
       history_(history),
       coverage_(coverage) {}
 
@@ -97,7 +97,7 @@ bool Conditions::drop_write(const Epoch& writer, const Epoch& receiver) {
 }
 
 Duration Conditions::piece_delay(const Epoch& writer, const Epoch& receiver) {
-  return random_.between(Duration(1), kMaxPieceDelay) +
+  return random_.between(Duration(1), max_piece_delay_) +
          parted_for(name_of(writer), name_of(receiver));
 }
 

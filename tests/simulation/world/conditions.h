@@ -61,6 +61,7 @@ class Conditions final : public transport::LoopbackConditions {
   Random random_;
   FaultRates rates_;
   const bool guarded_;
+  const Duration max_piece_delay_;
   bool calm_ = false;
   History& history_;
   Coverage& coverage_;

@@ -11,20 +11,20 @@ constexpr std::uint64_t kCalmSeedOf = 16;
 
 FaultRates moderate_rates() {
   FaultRates rates;
-  rates.crash_sender = 100;
-  rates.crash_receiver = 60;
-  rates.crash_proxy = 30;
-  rates.cut = 150;
-  rates.partition = 80;
-  rates.pause = 200;
-  rates.cancel = 250;
-  rates.cancel_at_decoder = 60;
+  rates.crash_sender = 250;
+  rates.crash_receiver = 200;
+  rates.crash_proxy = 80;
+  rates.cut = 600;
+  rates.partition = 250;
+  rates.pause = 500;
+  rates.cancel = 400;
+  rates.cancel_at_decoder = 300;
   rates.lose_message = 2'000;
   rates.delay_message = 20'000;
   rates.duplicate_message = 5'000;
   rates.reorder_message = 100'000;  // of those that could
   rates.lose_notice = 2'000;
-  rates.drop_write = 500;
+  rates.drop_write = 2'000;
   rates.abandon = 15'000;
   return rates;
 }
@@ -55,6 +55,7 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.documents = random.between(2U, 5U);
   profile.chunk_compute = random.between(microseconds(50), microseconds(800));
   profile.chunk_read = random.between(microseconds(100), milliseconds(3));
+  profile.piece_delay = random.between(microseconds(20), microseconds(900));
   profile.arrival_gap = random.between(microseconds(500), milliseconds(6));
   profile.guarded = random.percent(50);
   profile.paranoid = random.percent(25);
@@ -62,6 +63,9 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.old_sender = random.percent(12);
   profile.implicit_too = random.percent(50);
   profile.level = seed % kCalmSeedOf == 1 ? FaultLevel::kNone : level;
+  if (profile.level == FaultLevel::kNone) {
+    profile.implicit_too = false;  // Such a request may be refused whenever the pool is busy.
+  }
   if (profile.level == FaultLevel::kModerate) {
     profile.rates = moderate_rates();
   } else if (profile.level == FaultLevel::kHeavy) {

@@ -40,6 +40,7 @@ struct Profile {
   std::uint32_t documents = 4;
   Duration arrival_gap{};     ///< mean
   Duration chunk_compute{};   ///< prefill of one chunk, mean
+  Duration piece_delay{};     ///< a third of a chunk's way, at most
   Duration chunk_read{};      ///< decode of one chunk, mean
   bool guarded = true;        ///< the data plane checks grants, or nobody does
   bool paranoid = false;      ///< pd_integrity
