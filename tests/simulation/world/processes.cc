@@ -45,7 +45,7 @@ void SenderProcess::build() {
   config.request_idle_timeout = kRequestIdleTimeout;
   config.lease = kLease;
   if (world_.profile.baton_proxy) {
-    config.proxy_kind = sender::ProxyKind::kBaton;
+    config.proxy_kind = ProxyKind::kBaton;
   }
   if (world_.profile.old_sender && oldest_) {
     config.versions.max = 1;

@@ -28,8 +28,13 @@ World::World(std::uint64_t seed, const Profile& with, bool verbose)
     checker.landed(landing);
     touch(conditions.name_of(landing.receiver));
   });
-  conditions.set_fencing(
-      [this](const Epoch& writer, const Epoch& receiver) { checker.disturbed(writer, receiver); });
+  conditions.set_fencing([this](const Epoch& writer, const Epoch& receiver) {
+    checker.disturbed(writer, receiver);
+    if (profile.level == FaultLevel::kNone) {
+      checker.broken(Promise::kP5, conditions.name_of(receiver) + " gives " +
+                                       conditions.name_of(writer) + " up, which lives");
+    }
+  });
   network.set_filter([this](const control::Envelope& envelope) {
     checker.message_sent(envelope);
     return conditions.carry(envelope);
