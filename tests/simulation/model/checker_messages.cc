@@ -1,6 +1,7 @@
 // What the messages say: Checker's half that listens to the network.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -102,6 +103,10 @@ void Checker::see(const Envelope& /*from*/, const Epoch& sender,
   seen.keys = message.keys;
   seen.attempt = {sender, message.async->req_id, message.baton->attempt};
   seen.addressed_to.insert(message.baton->parties.receiver_epoch);
+  if (const auto receiver = receivers_.find(message.baton->parties.receiver_epoch);
+      receiver != receivers_.end()) {
+    receiver->second->asked({sender, message.baton->put_id});
+  }
   notices_.attempt(sender, message.async->req_id, message.baton->attempt)
       .receivers.insert(message.baton->parties.receiver_epoch);
 }
@@ -119,6 +124,9 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::AllocRe
   }
   history_.note(from.from, "  put {} of {}: code {} {}", said.put_id, seen->second.attempt.req_id,
                 said.code, said.message);
+  if (std::ranges::find(said.states, wire::KeyState::kInFlight) == said.states.end()) {
+    pages->answered(put);
+  }
   if (said.code != 0) {
     coverage_.hit(Point::kPutRefused);
     const auto admitted = admitted_.find(seen->second.attempt);

@@ -148,6 +148,11 @@ void PageModel::compare_visibility() {
         broken(Promise::kP1, fmt::format("chunk {} is shown, but page {} does not hold its bytes",
                                          key, grant.page));
       }
+      if (!grant.commit_asked) {
+        broken(Promise::kP7, fmt::format("chunk {} is shown, and nobody asked this incarnation to "
+                                         "commit page {} under generation {}",
+                                         key, grant.page, chunk.generation));
+      }
       chunk.was_visible = true;
     }
     chunk.visible = visible;
@@ -171,6 +176,10 @@ void PageModel::compare_bytes() {
     });
     if (!poisoned || shown) {
       broken(Promise::kP3, fmt::format("page {} changed, and no write to it had landed", page));
+    }
+    if (open_puts_.empty()) {
+      broken(Promise::kP7,
+             fmt::format("page {} is granted, and nobody asked this incarnation", page));
     }
     std::ranges::copy(is, shadow_of(page).begin());
   }

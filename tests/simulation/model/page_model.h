@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ class PageModel {
   PageModel(std::string name, receiver::Receiver& receiver, const RegisteredBuffer& buffer,
             Content& content, Verdict& verdict, Coverage& coverage);
 
+  /// A put asks this incarnation for pages. An answer leaves nothing open if no chunk is in flight.
+  void asked(const PutName& put) { open_puts_.insert(put); }
+  void answered(const PutName& put) { open_puts_.erase(put); }
   void granted(const PutName& put, const std::string& key, std::uint32_t page,
                std::uint64_t generation);
   /// The sender says that the bytes are there, or that it will not touch the page any more.
@@ -78,6 +82,7 @@ class PageModel {
   std::vector<std::byte> shadow_;
   std::vector<std::uint64_t> current_;  // generation by page
   std::map<std::uint64_t, Grant> grants_;
+  std::set<PutName> open_puts_;  // may be granted pages without our seeing it
   std::map<std::string, Chunk, std::less<>> chunks_;
   receiver::ChunkPool::Counts counts_;
   std::uint64_t waiting_ = 0;

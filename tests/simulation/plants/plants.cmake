@@ -86,7 +86,7 @@ baton_plant(drain-after-failed-write P3 "a put drains although its write failed 
   [==[if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&]==]
   [==[if (!PLANTED && !slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&]==])
 
-baton_plant(evict-chunk-of-live-request P3 "a claimed chunk may be evicted while it is read"
+baton_plant(evict-chunk-of-live-request P1 "a claimed chunk may be evicted while it is read"
   src/receiver/claims.cc
   [==[for (Chunk* chunk : chunks) {
     table_.pool().hold(*chunk);]==]
