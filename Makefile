@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers format tidy clean
+.PHONY: help deps build demo test test-sanitizers sim plants format tidy clean
 
 NINJA := ninja
 
@@ -32,6 +32,14 @@ test-sanitizers: test-asan-ubsan test-tsan ## run the tests under ASan+UBSan and
 test-asan-ubsan test-tsan: test-%: build-%/build.ninja
 	$(NINJA) -C build-$*
 	ctest --preset $* -j2
+
+sim: deps build/build.ninja ## simulate 20,000 seeds; one of them, with its history: build/bin/baton-sim --seed 17 --verbose
+	$(NINJA) -C build baton-sim
+	scripts/simulate.sh 20000
+
+plants: deps build/build.ninja ## break the logic in each known way; one: build/bin/baton-sim-plants --plant free-before-fence --seeds 1..2000
+	$(NINJA) -C build baton-sim-plants
+	scripts/find-plants.sh 2000
 
 format: ## rewrite all C++ sources with clang-format
 	@scripts/install-deps.sh clang-format-16

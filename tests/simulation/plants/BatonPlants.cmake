@@ -26,6 +26,7 @@ function(baton_plant name promise what file find replace)
   set_property(GLOBAL APPEND_STRING PROPERTY baton_plant_rows
     "    {\"${name}\", \"${promise}\", \"${what}\"},\n")
   set_property(GLOBAL APPEND PROPERTY baton_plant_names ${name})
+  set_property(GLOBAL PROPERTY baton_plant_promise_${name} ${promise})
   baton_plant_also(${name} ${file} "${find}" "${replace}")
 endfunction()
 
