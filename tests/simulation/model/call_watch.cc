@@ -8,7 +8,7 @@ namespace baton::simulation {
 namespace {
 
 /// What turns and messages may take beyond the deadlines themselves.
-constexpr Duration kSlack = std::chrono::milliseconds(5);
+constexpr Duration kSlack = std::chrono::milliseconds(20);
 
 }  // namespace
 
