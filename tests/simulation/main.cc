@@ -15,10 +15,10 @@
 namespace baton::simulation {
 namespace {
 
-/// For the handler below: an assertion of the logic must name its seed, too.
+/// For the handler below: an assertion of the logic, or worse, must name its seed, too.
 volatile std::uint64_t current_seed = 0;
 
-void on_abort(int /*signal*/) {
+void on_death(int signal) {
   char digits[32];
   char* at = digits + sizeof digits;
   *--at = '\n';
@@ -27,10 +27,12 @@ void on_abort(int /*signal*/) {
     *--at = static_cast<char>('0' + left % 10);
     left /= 10;
   } while (left > 0);
-  constexpr char kText[] = "baton-sim: aborted in seed ";
+  constexpr char kText[] = "baton-sim: died in seed ";
   static_cast<void>(write(STDERR_FILENO, kText, sizeof kText - 1));
   static_cast<void>(
       write(STDERR_FILENO, at, static_cast<std::size_t>(digits + sizeof digits - at)));
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
 }
 
 struct Totals {
@@ -100,7 +102,8 @@ int run(const Command& command) {
 int main(int argc, char** argv) {
   using namespace baton::simulation;
   try {
-    std::signal(SIGABRT, on_abort);
+    std::signal(SIGABRT, on_death);
+    std::signal(SIGSEGV, on_death);
     const auto asked = parse_command_line(argc, argv);
     if (const auto* exit_now = std::get_if<ExitNow>(&asked)) {
       return exit_now->status;

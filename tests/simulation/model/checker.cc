@@ -10,6 +10,10 @@ namespace {
 
 /// By when a sender has had the turns in which it gives staging back: more than any pause.
 constexpr Duration kGiveBack = std::chrono::milliseconds(200);
+/// By when the ranks of a group know that one of them has crashed, and have ended what it shared.
+constexpr Duration kGroupNotices = std::chrono::seconds(2);
+/// Between the admissions of two ranks of one request: some messages.
+constexpr Duration kRanksApart = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -33,6 +37,7 @@ void Checker::sender_started(const std::string& name, const Epoch& epoch,
 void Checker::receiver_started(const std::string& name, const Epoch& epoch,
                                receiver::Receiver& receiver, const RegisteredBuffer& buffer) {
   alive_[name] = epoch;
+  by_hex_[epoch.hex()] = epoch;
   receivers_[epoch] =
       std::make_unique<PageModel>(name, receiver, buffer, content_, verdict_, coverage_);
 }
@@ -44,12 +49,16 @@ void Checker::crashed(const std::string& name) {
   }
   const Epoch epoch = found->second;
   alive_.erase(found);
+  last_crash_[name.substr(0, name.find('.'))] = clock_.now();
   senders_.erase(epoch);
   receivers_.erase(epoch);
   std::erase_if(admitted_, [&](const auto& entry) { return entry.first.sender == epoch; });
 }
 
 void Checker::after_turn(const std::string& name) {
+  if (watches_ranks_) {
+    check_ranks();
+  }
   const auto found = alive_.find(name);
   if (found == alive_.end()) {
     return;
@@ -118,7 +127,31 @@ void Checker::staging_taken(const AttemptName& name, std::uint32_t pages) {
   }
 }
 
+bool Checker::recently_crashed(std::string_view group) const {
+  const auto found = last_crash_.find(group);
+  return found != last_crash_.end() && clock_.now() - found->second < kGroupNotices;
+}
+
+void Checker::note_admission(const AttemptName& name) {
+  const auto [found, first] =
+      half_admitted_.try_emplace({name.req_id, name.attempt}, HalfAdmitted{name, clock_.now()});
+  if (!first && found->second.name != name) {
+    half_admitted_.erase(found);
+  }
+}
+
+/// P4: no rank of a request holds pages while another waits for its own.
+void Checker::check_ranks() {
+  for (const auto& [attempt, half] : half_admitted_) {
+    if (clock_.now() - half.since > kRanksApart) {
+      broken(Promise::kP4, fmt::format("request {} has pages at one rank, and waits at the other",
+                                       attempt.first));
+    }
+  }
+}
+
 void Checker::staging_closed(const AttemptName& name) {
+  half_admitted_.erase({name.req_id, name.attempt});
   if (const auto found = admitted_.find(name); found != admitted_.end()) {
     found->second.closed = std::min(found->second.closed, clock_.now());
   }

@@ -65,6 +65,9 @@ class Checker {
   /// Does a chunk that `receiver` says it has have its bytes?
   CallWatch& calls() { return calls_; }
 
+  /// From now on every request must be admitted at both ranks, or at none, at about the same time.
+  void watch_ranks() { watches_ranks_ = true; }
+
   Verdict& verdict() { return verdict_; }
   void broken(Promise promise, std::string what) { verdict_.broken(promise, std::move(what)); }
 
@@ -98,6 +101,7 @@ class Checker {
   void see(const Envelope& from, const Epoch& sender, const wire::CancelNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::ReleaseNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::EndNotif& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::GroupNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::HeartbeatAck& message);
   void see(const Envelope& from, const Epoch& sender, const wire::FailNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::ProxyNotif& message);
@@ -106,7 +110,11 @@ class Checker {
   template <typename Other>
   void see(const Envelope& from, const Epoch& sender, const Other& message);
 
+  /// Of the messages between senders and receivers; of a group's, the follower.
   Epoch sender_of(const Envelope& envelope) const;
+  bool recently_crashed(std::string_view group) const;
+  void note_admission(const AttemptName& name);
+  void check_ranks();
   /// Of the receiver that says something; nullptr if it is not alive.
   PageModel* pages_of(std::string_view receiver_name);
   void check_staging(const Epoch& epoch, const SenderView& sender);
@@ -130,6 +138,14 @@ class Checker {
   std::map<CommitName, wire::CommitRequest> commits_;
   std::map<AttemptName, std::uint32_t> opening_;  // how many pages were asked for
   std::map<AttemptName, Admitted> admitted_;
+  std::map<std::string, TimePoint, std::less<>> last_crash_;  // by group: "d0"
+  /// Admitted at one rank and not at the other; watched where nothing is wrong.
+  struct HalfAdmitted {
+    AttemptName name;
+    TimePoint since;
+  };
+  bool watches_ranks_ = false;
+  std::map<std::pair<std::string, std::uint64_t>, HalfAdmitted> half_admitted_;
 };
 
 }  // namespace baton::simulation

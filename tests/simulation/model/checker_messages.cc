@@ -21,7 +21,7 @@ Epoch Checker::sender_of(const Envelope& envelope) const {
   if (envelope.kind == Envelope::Kind::kToPull) {
     return alive_.find(envelope.from)->second;
   }
-  return by_hex_.find(envelope.client.substr(6, 32))->second;
+  return by_hex_.find(envelope.client.substr(6, 32))->second;  // "baton-<hex>-…"
 }
 
 PageModel* Checker::pages_of(std::string_view receiver_name) {
@@ -86,6 +86,9 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::OpenRes
     admitted.pages = opening_[name];
     admitted.receiver = alive_.find(from.from)->second;
     admitted_[name] = admitted;
+    if (watches_ranks_) {
+      note_admission(name);
+    }
   } else {
     coverage_.hit(message.code == kDeadline ? Point::kOpenTimedOut : Point::kOpenRefused);
   }
@@ -242,6 +245,18 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::EndNoti
   notices_.attempt(sender, message.req_id, message.attempt).disturbed = true;
 }
 
+void Checker::see(const Envelope& from, const Epoch& /*sender*/, const wire::GroupNotif& message) {
+  static constexpr Point kPoints[] = {
+      Point::kGroupOpened,    Point::kGroupReserve,  Point::kGroupReserved, Point::kGroupRefused,
+      Point::kGroupWithdrawn, Point::kGroupAdmitted, Point::kGroupEnded};
+  coverage_.hit(kPoints[static_cast<std::size_t>(message.word)]);
+  history_.note(from.from, "  group: {}/{} word {} round {}", message.attempt.req_id,
+                message.attempt.attempt, static_cast<int>(message.word), message.round);
+  if (message.word == wire::GroupWord::kEnded) {
+    notices_.disturb_request(message.attempt.req_id);
+  }
+}
+
 void Checker::see(const Envelope& /*from*/, const Epoch& sender,
                   const wire::HeartbeatAck& message) {
   coverage_.hit(Point::kHeartbeat);
@@ -270,17 +285,19 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::ProxyNo
     return;
   }
   for (const std::string& key : attempt->keys) {
+    bool disturbed = attempt->disturbed;
     bool was_there = false;
     bool is_there = false;
     bool alive = false;
     for (const Epoch& epoch : attempt->receivers) {
       if (const auto receiver = receivers_.find(epoch); receiver != receivers_.end()) {
         alive = true;
+        disturbed |= recently_crashed(receiver->second->group());
         was_there |= receiver->second->was_visible(key);
         is_there |= receiver->second->visible(key);
       }
     }
-    if (alive && (attempt->disturbed ? !was_there : !is_there)) {
+    if (alive && (disturbed ? !was_there : !is_there)) {
       broken(Promise::kP2,
              fmt::format("sender {} tells the proxy of request {}, but chunk {} is not "
                          "committed",

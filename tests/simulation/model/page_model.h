@@ -48,6 +48,8 @@ class PageModel {
   void landed(const transport::LoopbackConditions::Landing& landing);
   void after_turn();
 
+  /// "d0" for "d0.1".
+  std::string_view group() const { return std::string_view(name_).substr(0, name_.find('.')); }
   bool visible(std::string_view key) const;
   bool was_visible(std::string_view key) const;
 

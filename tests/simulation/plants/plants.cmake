@@ -118,6 +118,11 @@ baton_plant_also(admit-piece-by-piece
                                : request.total_chunks;
     pool_.reserve(request.reserved);]==])
 
+baton_plant(admit-ranks-separately P4 "each rank of a TP group admits for itself"
+  src/receiver/receiver_group.cc
+  [==[if (config_.group_leader.empty() ||]==]
+  [==[if (PLANTED || config_.group_leader.empty() ||]==])
+
 baton_plant(staging-before-admission P4 "the sender's staging pages come before the receiver's"
   src/sender/sender_open.cc
   [==[request.phase = Request::Phase::kAdmitting;]==]

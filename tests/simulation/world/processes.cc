@@ -64,10 +64,11 @@ void SenderProcess::destroy() {
 
 // ---- ReceiverProcess ---------------------------------------------------------------------------
 
-ReceiverProcess::ReceiverProcess(World& world, std::string name, std::uint32_t /*index*/,
+ReceiverProcess::ReceiverProcess(World& world, std::string name, std::uint32_t index,
                                  std::uint32_t rank)
     : Process(world, std::move(name)),
       rank_(rank),
+      leader_(fmt::format("inproc://d{}.0-alloc", index)),
       address_{"inproc://" + name_ + "-init", "inproc://" + name_ + "-alloc"} {}
 
 void ReceiverProcess::build() {
@@ -80,6 +81,9 @@ void ReceiverProcess::build() {
   config.layout = layout_of(world_.profile.ranks, rank_);
   config.integrity = world_.profile.paranoid ? Integrity::kParanoid : Integrity::kFull;
   config.poison_pages = true;
+  if (world_.profile.ranks > 1) {
+    config.group_leader = leader_;
+  }
   config.max_admission_wait = kAdmissionTimeout;
   config.claim_ttl = kClaimTtl;
   config.lease = kLease;

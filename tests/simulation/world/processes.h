@@ -53,6 +53,7 @@ class ReceiverProcess final : public Process {
   void destroy() override;
 
   const std::uint32_t rank_;
+  const std::string leader_;  // the alloc endpoint of its group's rank 0
   const sender::Address address_;
   std::shared_ptr<RegisteredBuffer> buffer_;
   std::unique_ptr<transport::LoopbackTransport> transport_;

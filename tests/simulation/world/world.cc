@@ -17,6 +17,9 @@ World::World(std::uint64_t seed, const Profile& with, bool verbose)
       hub(clock, {.piece_bytes = kPieceBytes}),
       network(clock) {
   hub.set_conditions(&conditions);
+  if (profile.ranks == 2 && profile.level == FaultLevel::kNone) {
+    checker.watch_ranks();
+  }
   hub.set_drop_write(
       [this](const Epoch& writer, const Epoch& receiver, const transport::WriteOp& /*op*/) {
         return conditions.drop_write(writer, receiver);
