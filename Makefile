@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers fuzz format tidy clean
+.PHONY: help deps build demo test test-sanitizers sim plants fuzz format tidy clean
 
 NINJA := ninja
 
@@ -40,6 +40,14 @@ fuzz: deps ## fuzz every decoder for FUZZ_SECONDS each (default 60)
 	  -DBATON_PRECOMPILE=OFF -DBATON_WITH_LLAMA=OFF
 	$(NINJA) -C build-fuzz fuzz_programs
 	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+sim: deps build/build.ninja ## simulate 20,000 seeds; one of them, with its history: build/bin/baton-sim --seed 17 --verbose
+	$(NINJA) -C build baton-sim
+	scripts/simulate.sh 20000
+
+plants: deps build/build.ninja ## break the logic in each known way; one: build/bin/baton-sim-plants --plant free-before-fence --seeds 1..2000
+	$(NINJA) -C build baton-sim-plants
+	scripts/find-plants.sh 2000
 
 format: ## rewrite all C++ sources with clang-format
 	@scripts/install-deps.sh clang-format-16

@@ -138,6 +138,7 @@ void PeerLink::on_refusal(const wire::Refusal& refusal) {
   const auto code = static_cast<StatusCode>(refusal.code);
   if (code == StatusCode::kUnavailable) {
     // The receiver still fences this sender's former connection; the deadline bounds the retries.
+    scheduler_.cancel(retry_timer_);  // The refusal may come twice.
     retry_timer_ = scheduler_.run_after(kRetryDelay, attempt_->guard([this] {
       retry_timer_ = kNoTimer;
       send_hello();

@@ -13,7 +13,7 @@ namespace baton::control::inproc {
 
 class InprocServer final : public Server {
  public:
-  InprocServer(std::shared_ptr<Hub> hub, std::string endpoint, Handler handler);
+  InprocServer(std::shared_ptr<Hub> hub, Place place, std::string endpoint, Handler handler);
   ~InprocServer() override { hub_->remove(*state_); }
   Status send(const Route& to, std::string_view payload) override {
     return hub_->send_to_client(*state_, to, payload);
@@ -28,7 +28,7 @@ class InprocServer final : public Server {
 
 class InprocClient final : public Client {
  public:
-  InprocClient(std::shared_ptr<Hub> hub, std::string endpoint, std::string identity,
+  InprocClient(std::shared_ptr<Hub> hub, Place place, std::string endpoint, std::string identity,
                Handler handler);
   Status send(std::string_view payload) override { return hub_->send_to_server(*state_, payload); }
 
@@ -39,7 +39,7 @@ class InprocClient final : public Client {
 
 class InprocPull final : public Pull {
  public:
-  InprocPull(std::shared_ptr<Hub> hub, std::string endpoint, Handler handler);
+  InprocPull(std::shared_ptr<Hub> hub, Place place, std::string endpoint, Handler handler);
   ~InprocPull() override { hub_->remove(*state_); }
   std::string endpoint() const override { return state_->endpoint; }
 
@@ -50,7 +50,7 @@ class InprocPull final : public Pull {
 
 class InprocPush final : public Push {
  public:
-  InprocPush(std::shared_ptr<Hub> hub, std::string endpoint);
+  InprocPush(std::shared_ptr<Hub> hub, Place place, std::string endpoint);
   Status send(std::string_view payload) override { return hub_->send_to_pull(*state_, payload); }
   std::uint64_t incarnation() const override { return state_->incarnation; }
   void set_writable(Writable writable) override;

@@ -84,11 +84,7 @@ void Hub::add(const std::shared_ptr<PushState>& push) {
   pushes_.push_back(push);
   push->to_pull->on_room = [this_weak = weak_from_this(), push_weak = std::weak_ptr(push)] {
     if (const auto hub = this_weak.lock()) {
-      hub->scheduler_.post([push_weak] {
-        if (const auto alive = push_weak.lock()) {
-          tell_writable(alive);
-        }
-      });
+      hub->post_writable(push_weak);
     }
   };
   post_connect(push);
@@ -141,7 +137,7 @@ void Hub::connect(const std::shared_ptr<PushState>& push) {
   const auto found = pulls_.find(push->endpoint);
   if (found != pulls_.end() && push->pull.expired()) {
     push->pull = found->second;
-    tell_writable(push);
+    post_writable(push);
   }
 }
 
@@ -173,7 +169,9 @@ Status Hub::send_to_server(ClientState& client, std::string_view payload) {
 
 void Hub::carry_to_server(ClientState& client, const std::shared_ptr<ServerState>& server,
                           std::string_view payload) {
-  carry({Envelope::Kind::kToServer, client.endpoint, client.identity, payload}, client.to_server,
+  carry({Envelope::Kind::kToServer, client.endpoint, client.identity, client.place.name,
+         server->place.name, payload},
+        client.to_server, server,
         [weak = std::weak_ptr(server), from = client.identity](std::string_view arrived) {
           if (const auto alive = weak.lock(); alive && !alive->cut_off.contains(from)) {
             alive->handler(from, arrived);
@@ -191,8 +189,9 @@ Status Hub::send_to_client(ServerState& server, const Route& to, std::string_vie
   if (Status admitted = admit(*client->from_server, 0, payload, server.endpoint); !admitted.ok()) {
     return admitted;
   }
-  carry({Envelope::Kind::kToClient, server.endpoint, to, payload}, client->from_server,
-        [weak = std::weak_ptr(client)](std::string_view arrived) {
+  carry({Envelope::Kind::kToClient, server.endpoint, to, server.place.name, client->place.name,
+         payload},
+        client->from_server, client, [weak = std::weak_ptr(client)](std::string_view arrived) {
           if (const auto alive = weak.lock()) {
             alive->handler(arrived);
           }
@@ -208,8 +207,8 @@ Status Hub::send_to_pull(PushState& push, std::string_view payload) {
   if (Status admitted = admit(*push.to_pull, 0, payload, push.endpoint); !admitted.ok()) {
     return admitted;
   }
-  carry({Envelope::Kind::kToPull, push.endpoint, {}, payload}, push.to_pull,
-        [weak = std::weak_ptr(pull)](std::string_view arrived) {
+  carry({Envelope::Kind::kToPull, push.endpoint, {}, push.place.name, pull->place.name, payload},
+        push.to_pull, pull, [weak = std::weak_ptr(pull)](std::string_view arrived) {
           if (const auto alive = weak.lock()) {
             alive->handler(arrived);
           }
@@ -217,17 +216,37 @@ Status Hub::send_to_pull(PushState& push, std::string_view payload) {
   return absl::OkStatus();
 }
 
+template <typename State>
 void Hub::carry(const Envelope& envelope, const std::shared_ptr<SendQueue>& queue,
-                Deliver deliver) {
+                const std::shared_ptr<State>& target, Deliver deliver) {
   const std::vector<Duration> copies =
       filter_ ? filter_(envelope) : std::vector<Duration>{Duration::zero()};
   const auto parcel = std::make_shared<Parcel>(queue, envelope.payload, std::move(deliver));
   for (const Duration delay : copies) {
+    // The network's time passes on the hub's scheduler; then the message waits for its process.
+    Task arrive = [network = &scheduler_, parcel, weak = std::weak_ptr(target)] {
+      const auto alive = weak.lock();
+      if (alive == nullptr || alive->place.process == network) {
+        parcel->deliver();
+      } else {
+        alive->place.process->post([parcel] { parcel->deliver(); });
+      }
+    };
     if (delay == Duration::zero()) {
-      scheduler_.post([parcel] { parcel->deliver(); });
+      scheduler_.post(std::move(arrive));
     } else {
-      scheduler_.run_after(delay, [parcel] { parcel->deliver(); });
+      scheduler_.run_after(delay, std::move(arrive));
     }
+  }
+}
+
+void Hub::post_writable(const std::weak_ptr<PushState>& weak) {
+  if (const auto push = weak.lock()) {
+    push->place.process->post([weak] {
+      if (const auto alive = weak.lock()) {
+        tell_writable(alive);
+      }
+    });
   }
 }
 

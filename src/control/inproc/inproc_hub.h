@@ -28,7 +28,14 @@ struct SendQueue {
 
 struct ClientState;
 
+/// Where an end lives. Its process outlives it.
+struct Place {
+  Scheduler* process = nullptr;
+  std::string name;
+};
+
 struct ServerState {
+  Place place;
   std::string endpoint;
   Server::Handler handler;
   std::map<Route, std::weak_ptr<ClientState>> routes;
@@ -36,6 +43,7 @@ struct ServerState {
 };
 
 struct ClientState {
+  Place place;
   std::string endpoint;
   std::string identity;
   Client::Handler handler;
@@ -46,11 +54,13 @@ struct ClientState {
 };
 
 struct PullState {
+  Place place;
   std::string endpoint;
   Pull::Handler handler;
 };
 
 struct PushState {
+  Place place;
   std::string endpoint;
   std::weak_ptr<PullState> pull;  ///< whom it is connected to
   std::uint64_t incarnation = 0;
@@ -83,6 +93,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   Status send_to_pull(PushState& push, std::string_view payload);
 
   /// Calls the push's callback if it is connected; the callback may replace or end it.
+  static void post_writable(const std::weak_ptr<PushState>& push);
   static void tell_writable(const std::shared_ptr<PushState>& push);
 
  private:
@@ -96,7 +107,10 @@ class Hub : public std::enable_shared_from_this<Hub> {
   /// kInvalidArgument if too large, kUnavailable if the queue has no room.
   Status admit(SendQueue& queue, std::size_t waiting, std::string_view payload,
                std::string_view endpoint) const;
-  void carry(const Envelope& envelope, const std::shared_ptr<SendQueue>& queue, Deliver deliver);
+  /// `target` is watched: nothing is delivered to an end that is gone.
+  template <typename State>
+  void carry(const Envelope& envelope, const std::shared_ptr<SendQueue>& queue,
+             const std::shared_ptr<State>& target, Deliver deliver);
   void carry_to_server(ClientState& client, const std::shared_ptr<ServerState>& server,
                        std::string_view payload);
 

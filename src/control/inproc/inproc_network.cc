@@ -9,7 +9,10 @@
 namespace baton::control {
 
 InprocNetwork::InprocNetwork(Scheduler& scheduler, InprocOptions options)
-    : hub_(std::make_shared<inproc::Hub>(scheduler, options)) {}
+    : hub_(std::make_shared<inproc::Hub>(scheduler, options)), process_(scheduler) {}
+
+InprocNetwork::InprocNetwork(const InprocNetwork& shared, Scheduler& process, std::string name)
+    : hub_(shared.hub_), process_(process), name_(std::move(name)) {}
 
 InprocNetwork::~InprocNetwork() = default;
 
@@ -23,7 +26,8 @@ StatusOr<std::unique_ptr<Server>> InprocNetwork::bind_server(const std::string& 
   if (!name.ok()) {
     return name.status();
   }
-  return std::make_unique<inproc::InprocServer>(hub_, *std::move(name), std::move(handler));
+  return std::make_unique<inproc::InprocServer>(hub_, inproc::Place{&process_, name_},
+                                                *std::move(name), std::move(handler));
 }
 
 StatusOr<std::unique_ptr<Client>> InprocNetwork::connect_client(const std::string& endpoint,
@@ -35,14 +39,15 @@ StatusOr<std::unique_ptr<Client>> InprocNetwork::connect_client(const std::strin
   if (endpoint.empty()) {
     return absl::InvalidArgumentError("an endpoint must not be empty");
   }
-  return std::make_unique<inproc::InprocClient>(hub_, endpoint, identity, std::move(handler));
+  return std::make_unique<inproc::InprocClient>(hub_, inproc::Place{&process_, name_}, endpoint,
+                                                identity, std::move(handler));
 }
 
 StatusOr<std::unique_ptr<Push>> InprocNetwork::connect_push(const std::string& endpoint) {
   if (endpoint.empty()) {
     return absl::InvalidArgumentError("an endpoint must not be empty");
   }
-  return std::make_unique<inproc::InprocPush>(hub_, endpoint);
+  return std::make_unique<inproc::InprocPush>(hub_, inproc::Place{&process_, name_}, endpoint);
 }
 
 StatusOr<std::unique_ptr<Pull>> InprocNetwork::bind_pull(const std::string& endpoint,
@@ -51,7 +56,8 @@ StatusOr<std::unique_ptr<Pull>> InprocNetwork::bind_pull(const std::string& endp
   if (!name.ok()) {
     return name.status();
   }
-  return std::make_unique<inproc::InprocPull>(hub_, *std::move(name), std::move(handler));
+  return std::make_unique<inproc::InprocPull>(hub_, inproc::Place{&process_, name_},
+                                              *std::move(name), std::move(handler));
 }
 
 }  // namespace baton::control

@@ -30,6 +30,8 @@ struct Envelope {
   Kind kind;
   std::string_view endpoint;  ///< of the server or pull that takes part
   std::string_view client;    ///< identity; empty for kToPull
+  std::string_view from;      ///< the processes, as their networks were named
+  std::string_view to;
   std::string_view payload;
 };
 
@@ -45,6 +47,9 @@ class Hub;
 class InprocNetwork final : public Network {
  public:
   explicit InprocNetwork(Scheduler& scheduler, InprocOptions options = {});
+  /// The same network, as a process sees it: its handlers run on `process`, a scheduler that ends
+  /// after everything made here, and envelopes name it.
+  InprocNetwork(const InprocNetwork& shared, Scheduler& process, std::string name);
   ~InprocNetwork() override;
 
   /// For messages sent from now on; null delivers everything.
@@ -61,6 +66,8 @@ class InprocNetwork final : public Network {
 
  private:
   const std::shared_ptr<inproc::Hub> hub_;
+  Scheduler& process_;
+  const std::string name_;
 };
 
 }  // namespace baton::control

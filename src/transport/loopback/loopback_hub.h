@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "src/base/scheduler.h"
 #include "src/transport/transport.h"
@@ -24,6 +25,38 @@ struct LoopbackOptions {
   Duration fence_delay = Duration::zero();
 };
 
+/// What a simulator decides about the data network, from one event to the next. Without one, the
+/// options say how long things take, nothing is late and nobody watches.
+class LoopbackConditions {
+ public:
+  virtual ~LoopbackConditions() = default;
+
+  /// Before the next piece of that connection lands.
+  virtual Duration piece_delay(const PeerId& writer, const PeerId& receiver) = 0;
+  virtual Duration connect_delay(const PeerId& writer, const PeerId& receiver) = 0;
+  virtual Duration fence_delay(const PeerId& receiver, const PeerId& writer) = 0;
+  /// How long after its end `told` hears that the connection with `other` is gone.
+  virtual Duration notice_delay(const PeerId& told, const PeerId& other) = 0;
+
+  /// A piece that was under way when its connection ended: nullopt if it is lost. Otherwise it
+  /// lands that much later, unless the receiver has fenced the writer by then.
+  virtual std::optional<Duration> straggles(const PeerId& writer, const PeerId& receiver) = 0;
+  /// False: nobody checks the grant of what lands there, as with shared memory or RDMA.
+  virtual bool guarded(const PeerId& receiver) = 0;
+
+  struct Landing {
+    PeerId writer;
+    PeerId receiver;
+    std::uint32_t page;
+    std::uint64_t generation;
+    std::uint64_t offset_bytes;
+    std::size_t length_bytes;
+    bool straggler;
+  };
+  /// After the bytes are in their page.
+  virtual void on_landed(const Landing& landing) = 0;
+};
+
 /// The network of one scheduler. Deterministic: no clock, no thread and no randomness of its own.
 /// Outlives its transports. On the loop only.
 class LoopbackHub {
@@ -39,6 +72,9 @@ class LoopbackHub {
       std::function<bool(const PeerId& writer, const PeerId& receiver, const WriteOp& op)>;
   void set_drop_write(DropWrite drop_write) { drop_write_ = std::move(drop_write); }
 
+  /// Outlives the hub's transports; null: none.
+  void set_conditions(LoopbackConditions* conditions) { conditions_ = conditions; }
+
   /// Breaks the connection from `writer` to `receiver`, if there is one. Both are told.
   void break_connection(const PeerId& writer, const PeerId& receiver, const Status& why);
 
@@ -48,6 +84,26 @@ class LoopbackHub {
   // ---- for LoopbackTransport and LoopbackLink ------------------------------------------------
   Scheduler& scheduler() { return scheduler_; }
   const LoopbackOptions& options() const { return options_; }
+  LoopbackConditions* conditions() const { return conditions_; }
+  Duration piece_delay(const PeerId& writer, const PeerId& receiver) const {
+    return conditions_ == nullptr ? options_.piece_delay
+                                  : conditions_->piece_delay(writer, receiver);
+  }
+  Duration connect_delay(const PeerId& writer, const PeerId& receiver) const {
+    return conditions_ == nullptr ? options_.connect_delay
+                                  : conditions_->connect_delay(writer, receiver);
+  }
+  Duration fence_delay(const PeerId& receiver, const PeerId& writer) const {
+    return conditions_ == nullptr ? options_.fence_delay
+                                  : conditions_->fence_delay(receiver, writer);
+  }
+  Duration notice_delay(const PeerId& told, const PeerId& other) const {
+    return conditions_ == nullptr ? Duration::zero() : conditions_->notice_delay(told, other);
+  }
+  /// What is under way of `op` when its connection ends: copied now, for the writer's memory may
+  /// be gone when it lands.
+  void let_straggle(const PeerId& writer, const PeerId& receiver, const WriteOp& op,
+                    std::size_t from, std::size_t bytes);
   void enter(const PeerId& peer, LoopbackTransport* transport) { transports_[peer] = transport; }
   void leave(const PeerId& peer) { transports_.erase(peer); }
   /// nullptr if there is no such peer (any more).
@@ -62,6 +118,7 @@ class LoopbackHub {
   Scheduler& scheduler_;
   const LoopbackOptions options_;
   DropWrite drop_write_;
+  LoopbackConditions* conditions_ = nullptr;
   std::map<PeerId, LoopbackTransport*> transports_;  // ordered: runs must be repeatable
   std::uint64_t ticket_number_ = 0;
 };

@@ -6,9 +6,23 @@
 #include "src/transport/loopback/loopback_transport.h"
 
 namespace baton::transport {
+namespace {
+
+/// How many pieces a network may hold of a connection that has ended.
+constexpr int kMaxStragglers = 8;
+
+}  // namespace
 
 void LoopbackCallbacks::post(Task task) {
   scheduler_.post([silenced = silenced_, task = std::move(task)]() mutable {
+    if (!*silenced) {
+      task();
+    }
+  });
+}
+
+void LoopbackCallbacks::run_after(Duration delay, Task task) {
+  scheduler_.run_after(delay, [silenced = silenced_, task = std::move(task)]() mutable {
     if (!*silenced) {
       task();
     }
@@ -20,14 +34,34 @@ void LoopbackLink::enqueue(std::vector<WriteOp> ops, Status verdict, Done done) 
   schedule_turn();
 }
 
+void LoopbackLink::sever() {
+  if (std::exchange(severed_, true) || batches_.empty() || !batches_.front().verdict.ok()) {
+    return;
+  }
+  const Batch& batch = batches_.front();
+  std::size_t from = landed_bytes_;
+  std::size_t op_index = op_index_;
+  for (int i = 0; i < kMaxStragglers && op_index < batch.ops.size(); ++i) {
+    const WriteOp& op = batch.ops[op_index];
+    const std::size_t bytes = std::min(op.local.size() - from, hub_.options().piece_bytes);
+    hub_.let_straggle(writer_, receiver_, op, from, bytes);
+    from += bytes;
+    if (from == op.local.size()) {
+      ++op_index;
+      from = 0;
+    }
+  }
+}
+
 void LoopbackLink::end(const Status& why) {
+  sever();
   for (Batch& batch : std::exchange(batches_, {})) {
     callbacks_.post([done = std::move(batch.done), why]() mutable { done(why); });
   }
 }
 
 void LoopbackLink::schedule_turn() {
-  if (turn_scheduled_ || batches_.empty()) {
+  if (turn_scheduled_ || severed_ || batches_.empty()) {
     return;
   }
   turn_scheduled_ = true;
@@ -37,8 +71,8 @@ void LoopbackLink::schedule_turn() {
       link->take_turn();
     }
   };
-  if (hub_.options().piece_delay > Duration::zero()) {
-    hub_.scheduler().run_after(hub_.options().piece_delay, std::move(turn));
+  if (const Duration delay = hub_.piece_delay(writer_, receiver_); delay > Duration::zero()) {
+    hub_.scheduler().run_after(delay, std::move(turn));
   } else {
     hub_.scheduler().post(std::move(turn));
   }
@@ -46,7 +80,7 @@ void LoopbackLink::schedule_turn() {
 
 void LoopbackLink::take_turn() {
   turn_scheduled_ = false;
-  if (batches_.empty()) {
+  if (severed_ || batches_.empty()) {
     return;
   }
   const Batch& batch = batches_.front();

@@ -16,6 +16,7 @@ class LoopbackCallbacks {
  public:
   explicit LoopbackCallbacks(Scheduler& scheduler) : scheduler_(scheduler) {}
   void post(Task task);
+  void run_after(Duration delay, Task task);
   /// Nothing runs any more, not even what was posted before.
   void silence() { *silenced_ = true; }
 
@@ -24,8 +25,8 @@ class LoopbackCallbacks {
   std::shared_ptr<bool> silenced_ = std::make_shared<bool>(false);
 };
 
-/// States: moving (batches queued, one turn under way) ⇄ idle (queue empty) → ended. Owned by the
-/// writer's transport; the receiver's end is an entry in its own table.
+/// States: moving (batches queued, one turn under way) ⇄ idle (queue empty) → severed → ended.
+/// Owned by the writer's transport; the receiver's end is an entry in its own table.
 class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
  public:
   LoopbackLink(LoopbackHub& hub, const PeerId& writer, const PeerId& receiver,
@@ -35,7 +36,9 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   /// A `verdict` other than OK is what `done` gets in its turn; nothing is written then.
   void enqueue(std::vector<WriteOp> ops, Status verdict, Done done);
 
-  /// No byte lands afterwards; what is pending fails with `why`. Nothing may be enqueued then.
+  /// No byte lands afterwards, but for stragglers; what is pending stays pending until end().
+  void sever();
+  /// sever(), and what is pending fails with `why`. Nothing may be enqueued then.
   void end(const Status& why);
 
  private:
@@ -59,6 +62,7 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   std::size_t op_index_ = 0;      // in the batch in front
   std::size_t landed_bytes_ = 0;  // of that op
   bool turn_scheduled_ = false;
+  bool severed_ = false;
 };
 
 }  // namespace baton::transport

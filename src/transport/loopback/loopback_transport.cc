@@ -36,8 +36,8 @@ Status closed_error() {
 
 }  // namespace
 
-LoopbackTransport::LoopbackTransport(LoopbackHub& hub, const PeerId& self)
-    : hub_(hub), self_(self), callbacks_(hub.scheduler()) {
+LoopbackTransport::LoopbackTransport(LoopbackHub& hub, const PeerId& self, Scheduler& process)
+    : hub_(hub), scheduler_(process), self_(self), callbacks_(process) {
   hub_.enter(self_, this);
 }
 
@@ -90,18 +90,18 @@ void LoopbackTransport::revoke(const PeerId& peer, Task fenced) {
     return;
   }
   tickets_.erase(peer);
+  ++revocations_[peer];
   lose_writer(peer, absl::OkStatus(), Tell::kNo);
   if (LoopbackTransport* writer = hub_.find(peer)) {
-    writer->lose_receiver(
-        self_,
-        absl::UnavailableError(fmt::format("peer {} revoked the right to write", self_.brief())),
-        Tell::kYes);
+    writer->sever(self_, absl::UnavailableError(
+                             fmt::format("peer {} revoked the right to write", self_.brief())));
   }
   const std::uint64_t id = next_fence_++;
-  const TimerId timer = hub_.scheduler().run_after(hub_.options().fence_delay, [this, id] {
-    Task proven = std::move(fences_.at(id).fenced);
+  const TimerId timer = scheduler_.run_after(hub_.fence_delay(self_, peer), [this, id] {
+    Fence proven = std::move(fences_.at(id));
     fences_.erase(id);
-    proven();
+    ++fenced_[proven.peer];
+    proven.fenced();
   });
   fences_.emplace(id, Fence{timer, peer, std::move(fenced)});
 }
@@ -111,7 +111,38 @@ bool LoopbackTransport::may_land(const PeerId& writer, const WriteOp& op, std::s
   const std::size_t page_bytes = buffer_->page_bytes();
   return op.page < buffer_->page_count() && op.local.size() <= page_bytes &&
          op.offset_bytes <= page_bytes - op.local.size() &&
-         guard_->may_write(writer, op.page, op.generation, op.offset_bytes + from, bytes);
+         guard_allows(writer, op.page, op.generation, op.offset_bytes + from, bytes);
+}
+
+bool LoopbackTransport::guard_allows(const PeerId& writer, std::uint32_t page,
+                                     std::uint64_t generation, std::uint64_t offset_bytes,
+                                     std::size_t length_bytes) const {
+  LoopbackConditions* conditions = hub_.conditions();
+  return (conditions != nullptr && !conditions->guarded(self_)) ||
+         guard_->may_write(writer, page, generation, offset_bytes, length_bytes);
+}
+
+void LoopbackTransport::report_landing(const LoopbackConditions::Landing& landing) {
+  if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
+    conditions->on_landed(landing);
+  }
+}
+
+std::uint64_t LoopbackTransport::fences_of(const PeerId& writer) const {
+  const auto found = fenced_.find(writer);
+  return found == fenced_.end() ? 0 : found->second;
+}
+
+void LoopbackTransport::land_late(const LateWrite& late) {
+  if (closed_ || fences_of(late.writer) != late.fences ||
+      !guard_allows(late.writer, late.page, late.generation, late.offset_bytes,
+                    late.bytes.size())) {
+    return;
+  }
+  std::memcpy(buffer_->page(late.page).data() + late.offset_bytes, late.bytes.data(),
+              late.bytes.size());
+  report_landing(
+      {late.writer, self_, late.page, late.generation, late.offset_bytes, late.bytes.size(), true});
 }
 
 bool LoopbackTransport::land(const PeerId& writer, const WriteOp& op, std::size_t from,
@@ -130,12 +161,25 @@ bool LoopbackTransport::land(const PeerId& writer, const WriteOp& op, std::size_
   }
   std::memcpy(buffer_->page(op.page).data() + op.offset_bytes + from, op.local.data() + from,
               bytes);
+  report_landing({writer, self_, op.page, op.generation, op.offset_bytes + from, bytes, false});
   return true;
 }
 
 void LoopbackTransport::lose_writer(const PeerId& writer, const Status& why, Tell tell_it) {
-  if (writers_.erase(writer) > 0 && tell_it == Tell::kYes) {
-    tell([writer, why](TransportObserver& observer) { observer.on_writer_gone(writer, why); });
+  if (writers_.erase(writer) == 0 || tell_it == Tell::kNo) {
+    return;
+  }
+  // Not told any more once revoke() was called: that ended whatever was left of the connection.
+  auto news = [this, writer, why, revoked = revocations_[writer]](TransportObserver& observer) {
+    if (revocations_[writer] == revoked) {
+      observer.on_writer_gone(writer, why);
+    }
+  };
+  if (const Duration delay = hub_.notice_delay(self_, writer); delay > Duration::zero()) {
+    callbacks_.run_after(delay,
+                         [this, news = std::move(news)]() mutable { tell(std::move(news)); });
+  } else {
+    tell(std::move(news));
   }
 }
 
@@ -158,7 +202,7 @@ void LoopbackTransport::connect(const PeerId& receiver, std::string_view ticket,
     refuse(number.status());
     return;
   }
-  const TimePoint answer = hub_.scheduler().now() + hub_.options().connect_delay;
+  const TimePoint answer = scheduler_.now() + hub_.connect_delay(self_, receiver);
   Task next = [this, receiver] { finish_connect(receiver); };
   if (answer > deadline) {
     next = [this, receiver] {
@@ -167,7 +211,7 @@ void LoopbackTransport::connect(const PeerId& receiver, std::string_view ticket,
           fmt::format("no answer from peer {} before the connect deadline", receiver.brief())));
     };
   }
-  const TimerId timer = hub_.scheduler().run_at(std::min(answer, deadline), std::move(next));
+  const TimerId timer = scheduler_.run_at(std::min(answer, deadline), std::move(next));
   attempts_.emplace(receiver, Attempt{*number, timer, std::move(done)});
 }
 
@@ -214,7 +258,7 @@ void LoopbackTransport::write_batch(const PeerId& receiver, std::vector<WriteOp>
 void LoopbackTransport::disconnect(const PeerId& receiver) {
   const Status why = absl::CancelledError(fmt::format("disconnected from {}", receiver.brief()));
   if (auto attempt = attempts_.extract(receiver)) {
-    hub_.scheduler().cancel(attempt.mapped().timer);
+    scheduler_.cancel(attempt.mapped().timer);
     callbacks_.post(
         [done = std::move(attempt.mapped().done), why]() mutable { done(std::move(why)); });
     return;
@@ -228,6 +272,25 @@ void LoopbackTransport::disconnect(const PeerId& receiver) {
                         absl::UnavailableError(fmt::format("peer {} disconnected", self_.brief())),
                         Tell::kYes);
   }
+}
+
+void LoopbackTransport::sever(const PeerId& receiver, const Status& why) {
+  const auto found = links_.find(receiver);
+  if (found == links_.end()) {
+    return;
+  }
+  const Duration delay = hub_.notice_delay(self_, receiver);
+  if (delay == Duration::zero()) {
+    lose_receiver(receiver, why, Tell::kYes);
+    return;
+  }
+  found->second->sever();
+  callbacks_.run_after(delay, [this, receiver, why, weak = std::weak_ptr(found->second)] {
+    const auto link = weak.lock();
+    if (const auto now = links_.find(receiver); now != links_.end() && now->second == link) {
+      lose_receiver(receiver, why, Tell::kYes);
+    }
+  });
 }
 
 void LoopbackTransport::lose_receiver(const PeerId& receiver, const Status& why, Tell tell_it) {
@@ -262,7 +325,7 @@ void LoopbackTransport::end_links(const Status& why) {
   }
   for (const PeerId& writer : std::exchange(writers_, {})) {
     if (LoopbackTransport* source = hub_.find(writer)) {
-      source->lose_receiver(self_, gone, Tell::kYes);
+      source->sever(self_, gone);
     }
   }
 }
@@ -275,11 +338,11 @@ void LoopbackTransport::close() {
   const Status why = absl::CancelledError(std::string("the loopback transport was closed"));
   end_links(why);
   for (auto& [receiver, attempt] : std::exchange(attempts_, {})) {
-    hub_.scheduler().cancel(attempt.timer);
+    scheduler_.cancel(attempt.timer);
     callbacks_.post([done = std::move(attempt.done), why]() mutable { done(std::move(why)); });
   }
   for (auto& [id, fence] : std::exchange(fences_, {})) {
-    hub_.scheduler().cancel(fence.timer);
+    scheduler_.cancel(fence.timer);
     callbacks_.post(std::move(fence.fenced));
   }
   tickets_.clear();

@@ -16,11 +16,25 @@
 
 namespace baton::transport {
 
+/// A piece that was under way when its connection ended.
+struct LateWrite {
+  PeerId writer;
+  std::vector<std::byte> bytes;
+  std::uint32_t page;
+  std::uint64_t generation;
+  std::uint64_t offset_bytes;
+  std::uint64_t fences;  ///< of that writer at the receiver, when the connection ended
+};
+
 /// The guard is asked before each piece. A write that it refuses, or that does not fit its page,
-/// ends the connection and is counted. Fence: by construction, the link ends inside revoke().
+/// ends the connection and is counted. Fence: by construction, the link ends inside revoke(), and
+/// what straggles is discarded from `fenced` on.
 class LoopbackTransport final : public Transport {
  public:
-  LoopbackTransport(LoopbackHub& hub, const PeerId& self);
+  LoopbackTransport(LoopbackHub& hub, const PeerId& self)
+      : LoopbackTransport(hub, self, hub.scheduler()) {}
+  /// `process` runs the callbacks; the hub's own scheduler is the network.
+  LoopbackTransport(LoopbackHub& hub, const PeerId& self, Scheduler& process);
   ~LoopbackTransport() override;
 
   std::string_view name() const override { return "loopback"; }
@@ -42,10 +56,16 @@ class LoopbackTransport final : public Transport {
 
   // ---- for the hub and for links -----------------------------------------------------------
   enum class Tell : bool { kNo, kYes };  ///< the observer
+  /// The connection ends; this side hears of it after the network's delay.
+  void sever(const PeerId& receiver, const Status& why);
   void lose_receiver(const PeerId& receiver, const Status& why, Tell tell);
   void lose_writer(const PeerId& writer, const Status& why, Tell tell);
   /// Copies one piece into its page, or ends the connection and returns false.
   bool land(const PeerId& writer, const WriteOp& op, std::size_t from, std::size_t bytes);
+  /// Nothing happens if its writer was fenced, or the guard refuses it.
+  void land_late(const LateWrite& late);
+  /// How often `writer` was fenced here.
+  std::uint64_t fences_of(const PeerId& writer) const;
   /// The hub killed this process.
   void die();
 
@@ -65,10 +85,14 @@ class LoopbackTransport final : public Transport {
   Status admit(const PeerId& writer, std::uint64_t ticket_number);
   Status check(const std::vector<WriteOp>& ops) const;
   bool may_land(const PeerId& writer, const WriteOp& op, std::size_t from, std::size_t bytes) const;
+  bool guard_allows(const PeerId& writer, std::uint32_t page, std::uint64_t generation,
+                    std::uint64_t offset_bytes, std::size_t length_bytes) const;
+  void report_landing(const LoopbackConditions::Landing& landing);
   void end_links(const Status& why);
   void tell(absl::AnyInvocable<void(TransportObserver&)> news);
 
   LoopbackHub& hub_;
+  Scheduler& scheduler_;
   const PeerId self_;
   LoopbackCallbacks callbacks_;
   RegisteredBuffer* buffer_ = nullptr;
@@ -83,6 +107,8 @@ class LoopbackTransport final : public Transport {
   std::map<PeerId, std::uint64_t> tickets_;
   std::set<PeerId> writers_;  // connected
   std::map<std::uint64_t, Fence> fences_;
+  std::map<PeerId, std::uint64_t> revocations_;  // begun
+  std::map<PeerId, std::uint64_t> fenced_;       // proven
   std::uint64_t next_fence_ = 0;
   std::uint64_t rejected_writes_ = 0;
 };

@@ -1,0 +1,214 @@
+#include "tests/simulation/model/page_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace baton::simulation {
+
+PageModel::PageModel(std::string name, receiver::Receiver& receiver, const RegisteredBuffer& buffer,
+                     Content& content, Verdict& verdict, Coverage& coverage)
+    : name_(std::move(name)),
+      receiver_(receiver),
+      buffer_(buffer),
+      content_(content),
+      verdict_(verdict),
+      coverage_(coverage),
+      shadow_(buffer.data(), buffer.data() + buffer.page_bytes() * buffer.page_count()),
+      current_(buffer.page_count(), 0),
+      counts_(receiver.stats().pages) {}
+
+void PageModel::broken(Promise promise, std::string_view what) {
+  verdict_.broken(promise, fmt::format("receiver {}: {}", name_, what));
+}
+
+std::span<std::byte> PageModel::shadow_of(std::uint32_t page) {
+  return std::span(shadow_).subspan(page * buffer_.page_bytes(), buffer_.page_bytes());
+}
+
+PageModel::Grant* PageModel::find(const PutName& put, std::uint32_t page,
+                                  std::uint64_t generation) {
+  const auto found = grants_.find(generation);
+  return found != grants_.end() && found->second.put == put && found->second.page == page
+             ? &found->second
+             : nullptr;
+}
+
+// ---- what messages say -------------------------------------------------------------------------
+
+void PageModel::granted(const PutName& put, const std::string& key, std::uint32_t page,
+                        std::uint64_t generation) {
+  if (const Grant* known = find(put, page, generation); known != nullptr && known->key == key) {
+    return;  // Said again.
+  }
+  if (page >= current_.size() || generation <= current_[page] || grants_.contains(generation)) {
+    broken(Promise::kP7,
+           fmt::format("page {} is granted under generation {}, which was used", page, generation));
+    return;
+  }
+  for (const auto& [other, chunk] : chunks_) {
+    if (chunk.visible && grants_.at(chunk.generation).page == page && receiver_.contains(other)) {
+      broken(Promise::kP3, fmt::format("page {} is granted while it shows chunk {}", page, other));
+    }
+  }
+  coverage_.hit(Point::kGranted);
+  grants_[generation] = {put, key, page};
+  current_[page] = generation;
+  Chunk& chunk = chunks_[key];
+  chunk.generation = generation;
+  chunk.bytes = &content_.of(key);
+  chunk.visible = false;
+  std::ranges::fill(shadow_of(page), kPoisonByte);
+}
+
+void PageModel::commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation) {
+  if (Grant* grant = find(put, page, generation)) {
+    grant->commit_asked = true;
+  }
+}
+
+void PageModel::drain_said(const PutName& put, std::uint32_t page, std::uint64_t generation) {
+  if (Grant* grant = find(put, page, generation)) {
+    grant->drain_said = true;
+  }
+}
+
+void PageModel::commit_said(const PutName& put, std::uint32_t page, std::uint64_t generation) {
+  if (find(put, page, generation) == nullptr) {
+    broken(Promise::kP7, fmt::format("it commits page {} under generation {}, which it has not "
+                                     "granted to put {}",
+                                     page, generation, put.put_id));
+  }
+}
+
+// ---- what lands --------------------------------------------------------------------------------
+
+void PageModel::landed(const transport::LoopbackConditions::Landing& landing) {
+  const auto found = grants_.find(landing.generation);
+  if (found == grants_.end() || found->second.page != landing.page ||
+      found->second.put.sender != landing.writer) {
+    broken(Promise::kP7, fmt::format("bytes land in page {} under generation {}, which it has not "
+                                     "granted to their writer",
+                                     landing.page, landing.generation));
+    return;
+  }
+  const Grant& grant = found->second;
+  const Chunk& chunk = chunks_.at(grant.key);
+  if (current_[landing.page] != landing.generation) {
+    broken(Promise::kP3, fmt::format("bytes of generation {} land in page {}, granted again under "
+                                     "generation {}",
+                                     landing.generation, landing.page, current_[landing.page]));
+  } else if (chunk.visible && chunk.generation == landing.generation) {
+    broken(Promise::kP3,
+           fmt::format("bytes land in page {}, committed as chunk {}", landing.page, grant.key));
+  } else if (grant.commit_asked || grant.drain_said) {
+    broken(Promise::kP3,
+           fmt::format("bytes land in page {} after its writer said that it has {}", landing.page,
+                       grant.drain_said ? "drained" : "written them all"));
+  }
+  const std::vector<std::byte>& expected = content_.of(grant.key);
+  const auto bytes = buffer_.page(landing.page).subspan(landing.offset_bytes, landing.length_bytes);
+  if (landing.offset_bytes + landing.length_bytes > expected.size() ||
+      std::memcmp(bytes.data(), expected.data() + landing.offset_bytes, bytes.size()) != 0) {
+    broken(Promise::kP3,
+           fmt::format("bytes land in page {} that are not chunk {}'s", landing.page, grant.key));
+  }
+  std::ranges::copy(
+      bytes, shadow_of(landing.page).begin() + static_cast<std::ptrdiff_t>(landing.offset_bytes));
+}
+
+// ---- what the receiver shows -------------------------------------------------------------------
+
+bool PageModel::visible(std::string_view key) const {
+  const auto found = chunks_.find(key);
+  return found != chunks_.end() && found->second.visible;
+}
+
+bool PageModel::was_visible(std::string_view key) const {
+  const auto found = chunks_.find(key);
+  return found != chunks_.end() && found->second.was_visible;
+}
+
+void PageModel::after_turn() {
+  compare_visibility();
+  compare_bytes();
+  count_transitions(receiver_.stats());
+  if (const std::string found = receiver_.audit(); !found.empty()) {
+    broken(Promise::kP6, found);
+  }
+}
+
+void PageModel::compare_visibility() {
+  for (auto& [key, chunk] : chunks_) {
+    const bool visible = receiver_.contains(key);
+    if (visible && !chunk.visible) {
+      const Grant& grant = grants_.at(chunk.generation);
+      if (!std::ranges::equal(buffer_.page(grant.page).first(chunk.bytes->size()), *chunk.bytes)) {
+        broken(Promise::kP1, fmt::format("chunk {} is shown, but page {} does not hold its bytes",
+                                         key, grant.page));
+      }
+      if (!grant.commit_asked) {
+        broken(Promise::kP7, fmt::format("chunk {} is shown, and nobody asked this incarnation to "
+                                         "commit page {} under generation {}",
+                                         key, grant.page, chunk.generation));
+      }
+      chunk.was_visible = true;
+    }
+    chunk.visible = visible;
+  }
+}
+
+void PageModel::compare_bytes() {
+  if (std::memcmp(buffer_.data(), shadow_.data(), shadow_.size()) == 0) {
+    return;
+  }
+  for (std::uint32_t page = 0; page < current_.size(); ++page) {
+    const auto is = buffer_.page(page);
+    if (std::ranges::equal(is, shadow_of(page))) {
+      continue;
+    }
+    // Granted, and the word of it could not be sent.
+    const bool poisoned =
+        std::ranges::all_of(is, [](std::byte byte) { return byte == kPoisonByte; });
+    const bool shown = std::ranges::any_of(chunks_, [&](const auto& entry) {
+      return entry.second.visible && grants_.at(entry.second.generation).page == page;
+    });
+    if (!poisoned || shown) {
+      broken(Promise::kP3, fmt::format("page {} changed, and no write to it had landed", page));
+    }
+    if (open_puts_.empty()) {
+      broken(Promise::kP7,
+             fmt::format("page {} is granted, and nobody asked this incarnation", page));
+    }
+    std::ranges::copy(is, shadow_of(page).begin());
+  }
+}
+
+void PageModel::count_transitions(const receiver::Receiver::Stats& stats) {
+  const receiver::ChunkPool::Counts& now = stats.pages;
+  const std::uint64_t left_queue = waiting_ > stats.waiting ? waiting_ - stats.waiting : 0;
+  const std::uint64_t after_waiting = std::min(left_queue, admitted_in_turn_);
+  coverage_.hit(Point::kOpenedAfterWaiting, after_waiting);
+  coverage_.hit(Point::kOpenedAtOnce, admitted_in_turn_ - after_waiting);
+  waiting_ = stats.waiting;
+  admitted_in_turn_ = 0;
+  const auto grew = [&](Point point, std::uint32_t before, std::uint32_t after) {
+    if (after > before) {
+      coverage_.hit(point, after - before);
+    }
+  };
+  grew(Point::kQuarantined, counts_.quarantined, now.quarantined);
+  grew(Point::kUnquarantined, now.quarantined, counts_.quarantined);
+  grew(Point::kRetained, counts_.retained, now.retained);
+  if (now.retained < counts_.retained) {
+    const std::uint32_t left = counts_.retained - now.retained;
+    const std::uint32_t revived =
+        now.held > counts_.held ? std::min(left, now.held - counts_.held) : 0;
+    coverage_.hit(Point::kRevived, revived);
+    coverage_.hit(Point::kEvicted, left - revived);
+  }
+  counts_ = now;
+}
+
+}  // namespace baton::simulation

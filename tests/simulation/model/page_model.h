@@ -1,0 +1,94 @@
+// What the pages of one receiver incarnation must hold (P1, P3, P7), by watching from outside: the
+// messages that it sends, the bytes that land, and what it shows.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/memory/registered_buffer.h"
+#include "src/receiver/receiver.h"
+#include "src/transport/loopback/loopback_hub.h"
+#include "tests/simulation/model/verdict.h"
+#include "tests/simulation/world/content.h"
+#include "tests/simulation/world/coverage.h"
+
+namespace baton::simulation {
+
+/// A put, as named in messages.
+struct PutName {
+  Epoch sender;
+  std::uint64_t put_id = 0;
+  auto operator<=>(const PutName&) const = default;
+};
+
+/// Knows every byte: a shadow of each page changes only where a landing was seen, or is poison from
+/// a grant on. The page itself must never differ from it.
+class PageModel {
+ public:
+  PageModel(std::string name, receiver::Receiver& receiver, const RegisteredBuffer& buffer,
+            Content& content, Verdict& verdict, Coverage& coverage);
+
+  /// A put asks this incarnation for pages. An answer leaves nothing open if no chunk is in flight.
+  void asked(const PutName& put) { open_puts_.insert(put); }
+  void answered(const PutName& put) { open_puts_.erase(put); }
+  void granted(const PutName& put, const std::string& key, std::uint32_t page,
+               std::uint64_t generation);
+  /// The sender says that the bytes are there, or that it will not touch the page any more.
+  void commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  void drain_said(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  /// The receiver said that it has committed them.
+  void commit_said(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  /// It said that a request is open.
+  void admitted() { ++admitted_in_turn_; }
+  void landed(const transport::LoopbackConditions::Landing& landing);
+  void after_turn();
+
+  /// "d0" for "d0.1".
+  std::string_view group() const { return std::string_view(name_).substr(0, name_.find('.')); }
+  bool visible(std::string_view key) const;
+  bool was_visible(std::string_view key) const;
+
+ private:
+  struct Grant {
+    PutName put;
+    std::string key;
+    std::uint32_t page = 0;
+    bool commit_asked = false;
+    bool drain_said = false;
+  };
+  struct Chunk {
+    std::uint64_t generation = 0;  // of its latest grant
+    const std::vector<std::byte>* bytes = nullptr;
+    bool visible = false;
+    bool was_visible = false;
+  };
+
+  Grant* find(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  std::span<std::byte> shadow_of(std::uint32_t page);
+  void compare_bytes();
+  void compare_visibility();
+  void count_transitions(const receiver::Receiver::Stats& stats);
+  void broken(Promise promise, std::string_view what);
+
+  const std::string name_;
+  receiver::Receiver& receiver_;
+  const RegisteredBuffer& buffer_;
+  Content& content_;
+  Verdict& verdict_;
+  Coverage& coverage_;
+  std::vector<std::byte> shadow_;
+  std::vector<std::uint64_t> current_;  // generation by page
+  std::map<std::uint64_t, Grant> grants_;
+  std::set<PutName> open_puts_;  // may be granted pages without our seeing it
+  std::map<std::string, Chunk, std::less<>> chunks_;
+  receiver::ChunkPool::Counts counts_;
+  std::uint64_t waiting_ = 0;
+  std::uint64_t admitted_in_turn_ = 0;
+};
+
+}  // namespace baton::simulation

@@ -1,0 +1,187 @@
+# How the logic is broken, on purpose: baton_plant(NAME PROMISE WHAT FILE FIND REPLACE) replaces a text that
+# stands exactly once in FILE; baton_plant_also(NAME FILE FIND REPLACE) does more for the same plant. In REPLACE,
+# PLANTED is true while this plant is chosen; without one the copy does what the original does.
+# README.md, "Plants", says how to add one.
+
+baton_plant(publish-before-commit P1 "a chunk in flight is shown"
+  src/receiver/receiver.cc
+  [==[return chunk != nullptr && chunk->state == Chunk::State::kCommitted;]==]
+  [==[return chunk != nullptr && (PLANTED || chunk->state == Chunk::State::kCommitted);]==])
+
+baton_plant(commit-without-digest P1 "bytes that never landed are committed"
+  src/receiver/committer.cc
+  [==[if (digest != message.digests[index]) {]==]
+  [==[if (digest != message.digests[index] && !PLANTED) {]==])
+
+baton_plant(count-failed-batch-as-done P2 "a refused commit counts as a commit"
+  src/sender/put_task.cc
+  [==[if (response.code != 0) {]==]
+  [==[if (response.code != 0 && !PLANTED) {]==])
+
+baton_plant(already-there-for-in-flight P2 "a chunk in flight is answered as committed"
+  src/receiver/request_table.cc
+  [==[said.states.push_back(key.state);]==]
+  [==[said.states.push_back(PLANTED && key.state == wire::KeyState::kInFlight
+                              ? wire::KeyState::kCommitted
+                              : key.state);]==])
+
+baton_plant(notify-before-left-out-chunks P2 "a put doesn't wait for the chunks that others write"
+  src/sender/put_task.cc
+  [==[} else if (awaited_ > 0) {]==]
+  [==[} else if (awaited_ > 0 && !PLANTED) {]==])
+
+baton_plant(resend-proxy-notif P2 "the proxy is told twice"
+  src/sender/notifier.cc
+  [==[return push_->send(notice.bytes);]==]
+  [==[if (PLANTED) {
+    static_cast<void>(push_->send(notice.bytes));
+  }
+  return push_->send(notice.bytes);]==])
+
+baton_plant(bring-back-failed-attempt P2 "a put after a failure begins its attempt anew"
+  src/sender/sender.cc
+  [==[failed != failed_.end()) {]==]
+  [==[failed != failed_.end() && !PLANTED) {]==])
+
+baton_plant(release-at-first-rank P2 "the gate opens when one rank has spoken"
+  src/proxy/release_gate.cc
+  [==[if (spoken == waiting.ranks) {]==]
+  [==[if (spoken == waiting.ranks || PLANTED) {]==])
+
+baton_plant(free-without-drain P3 "a page whose grant ends is free at once"
+  src/receiver/chunk_pool.cc
+  [==[std::vector<Chunk::Waiter> waiters = std::move(chunk.waiters);
+  erase(chunk);]==]
+  [==[std::vector<Chunk::Waiter> waiters = std::move(chunk.waiters);
+  const std::uint32_t page = chunk.page;
+  erase(chunk);
+  if (PLANTED) {
+    --quarantined_;
+    free_page(page);
+  }]==])
+
+baton_plant(free-before-fence P3 "a lost sender's pages are free before it is fenced"
+  src/receiver/receiver.cc
+  [==[peer.transport->revoke(sender, lifetime_.guard([this, sender] {]==]
+  [==[if (PLANTED) {
+    table_.release_fenced(sender);
+  }
+  peer.transport->revoke(sender, lifetime_.guard([this, sender] {]==])
+
+baton_plant(drain-while-writing P3 "a failed put gives pages back that it is still writing"
+  src/sender/put_task.cc
+  [==[if (slices_busy_ == 0) {
+    on_slices_idle();]==]
+  [==[if (slices_busy_ == 0 || PLANTED) {
+    on_slices_idle();]==])
+baton_plant_also(drain-while-writing
+  src/sender/put_task.cc
+  [==[if (slices_busy_ > 0) {
+    return;]==]
+  [==[if (slices_busy_ > 0 && !(PLANTED && state_ == State::kDraining)) {
+    return;]==])
+
+baton_plant(drain-after-failed-write P3 "a put drains although its write failed with the connection"
+  src/sender/put_task.cc
+  [==[if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&]==]
+  [==[if (!PLANTED && !slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&]==])
+
+baton_plant(evict-chunk-of-live-request P1 "a claimed chunk may be evicted while it is read"
+  src/receiver/claims.cc
+  [==[for (Chunk* chunk : chunks) {
+    table_.pool().hold(*chunk);]==]
+  [==[const bool unheld = PLANTED && config_.integrity != Integrity::kParanoid;
+  for (Chunk* chunk : chunks) {
+    if (!unheld) {
+      table_.pool().hold(*chunk);
+    }]==])
+baton_plant_also(evict-chunk-of-live-request
+  src/receiver/claims.cc
+  [==[hold->release = lifetime_.guard([this, chunks] {
+    for (Chunk* chunk : chunks) {
+      table_.pool().unhold(*chunk);
+    }]==]
+  [==[hold->release = lifetime_.guard([this, chunks, unheld] {
+    for (std::size_t i = 0; i < chunks.size() && !unheld; ++i) {
+      table_.pool().unhold(*chunks[i]);
+    }]==])
+
+baton_plant(admit-piece-by-piece P4 "a request is admitted with the pages that are there"
+  src/receiver/admission.cc
+  [==[return request.total_chunks <= pool_.available();]==]
+  [==[return request.total_chunks <= pool_.available() || (PLANTED && pool_.available() > 0);]==])
+baton_plant_also(admit-piece-by-piece
+  src/receiver/admission.cc
+  [==[pool_.reserve(request.total_chunks);
+    request.reserved = request.total_chunks;]==]
+  [==[request.reserved = PLANTED ? std::min(request.total_chunks, pool_.available())
+                               : request.total_chunks;
+    pool_.reserve(request.reserved);]==])
+
+baton_plant(admit-ranks-separately P4 "each rank of a TP group admits for itself"
+  src/receiver/receiver_group.cc
+  [==[if (config_.group_leader.empty() ||]==]
+  [==[if (PLANTED || config_.group_leader.empty() ||]==])
+
+baton_plant(staging-before-admission P4 "the sender's staging pages come before the receiver's"
+  src/sender/sender_open.cc
+  [==[request.phase = Request::Phase::kAdmitting;]==]
+  [==[request.phase = Request::Phase::kAdmitting;
+  if (PLANTED) {
+    static auto* const kept = new std::vector<std::shared_ptr<StagingReservation>>();
+    static_cast<void>(env_.staging->reserve(
+        chunks_of(request.spec), [](auto early) { kept->push_back(std::move(early)); }));
+  }]==])
+
+baton_plant(lose-refused-open P5 "who opens a request in vain is not called back"
+  src/sender/sender_open.cc
+  [==[env_.scheduler.post([opened = std::move(request.opened), why]() mutable { opened(why); });]==]
+  [==[if (!PLANTED) {
+    env_.scheduler.post([opened = std::move(request.opened), why]() mutable { opened(why); });
+  }]==])
+
+baton_plant(call-back-twice P5 "a put's callback comes twice for a key"
+  src/sender/put_task.cc
+  [==[on_key_done(key, status);]==]
+  [==[on_key_done(key, status);
+        if (PLANTED) {
+          on_key_done(key, status);
+        }]==])
+
+baton_plant(renew-no-lease P5 "a sender that lives doesn't say so"
+  src/sender/peer_link_alive.cc
+  [==[    beat();
+  }
+}]==]
+  [==[    if (!PLANTED) {
+      beat();
+    }
+  }
+}]==])
+
+baton_plant(forget-reservation-on-cancel P6 "a request that ends keeps its reservation"
+  src/receiver/request_table_end.cc
+  [==[pool_.unreserve(request.reserved);]==]
+  [==[if (!PLANTED) {
+    pool_.unreserve(request.reserved);
+  }]==])
+
+baton_plant(leak-reference-on-failure P6 "a failed put keeps its memory objects"
+  src/sender/put_task.cc
+  [==[spec_.objects.clear();  // The references go back before anybody is told.]==]
+  [==[if (PLANTED && !status.ok()) {
+    new std::vector<MemoryObj>(std::move(spec_.objects));
+  }
+  spec_.objects.clear();  // The references go back before anybody is told.]==])
+
+baton_plant(skip-epoch-check P7 "a receiver takes what was meant for its former self"
+  src/receiver/receiver.cc
+  [==[if (parties.receiver_epoch != env_.epoch) {]==]
+  [==[if (parties.receiver_epoch != env_.epoch && !PLANTED) {]==])
+
+baton_plant(ignore-generation P7 "a page is granted again under its former generation"
+  src/receiver/chunk_pool.cc
+  [==[pages_[chunk.page] = {PageState::kGranted, ++last_generation_, writer, &chunk, bytes, 0};]==]
+  [==[++last_generation_;
+  pages_[chunk.page] = {PageState::kGranted, PLANTED ? chunk.page + 1 : last_generation_, writer,
+                        &chunk, bytes, 0};]==])

@@ -1,0 +1,16 @@
+# Two processes run one seed with its history: the same to the byte. (One process would not notice
+# an order that hashing decides, for hashes are salted once a process.)
+foreach(run 1 2)
+  execute_process(COMMAND ${PROGRAM} --seed ${SEED} --verbose
+    OUTPUT_VARIABLE history_${run} RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "run ${run} of seed ${SEED} ended with status ${status}")
+  endif()
+endforeach()
+string(LENGTH "${history_1}" length)
+if(length LESS 10000)
+  message(FATAL_ERROR "the history of seed ${SEED} has only ${length} characters")
+endif()
+if(NOT history_1 STREQUAL history_2)
+  message(FATAL_ERROR "two runs of seed ${SEED} differ")
+endif()

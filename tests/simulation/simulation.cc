@@ -1,0 +1,165 @@
+#include "tests/simulation/simulation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "tests/simulation/engine/fault_planner.h"
+#include "tests/simulation/engine/fleet.h"
+#include "tests/simulation/engine/visitors.h"
+#include "tests/simulation/world/timing.h"
+#include "tests/simulation/world/world.h"
+
+namespace baton::simulation {
+namespace {
+
+/// Far beyond any run: a livelock.
+constexpr std::uint64_t kMaxEvents = 2'000'000;
+
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, const Options& options)
+      : world_(seed, make_profile(seed, options.faults), options.verbose),
+        fleet_(world_),
+        workload_(world_, fleet_, world_.random.fork()),
+        visitors_(world_, fleet_, world_.random.fork()),
+        faults_(world_, fleet_, workload_, world_.random.fork()) {}
+
+  Result run();
+
+ private:
+  bool broken() { return world_.checker.verdict().violation().has_value(); }
+  /// False if nothing is left to happen.
+  bool step();
+  template <typename Condition>
+  void run_until(Condition condition);
+  void stop_faults();
+  std::string unsettled() const;
+  void check_end();
+
+  World world_;
+  Fleet fleet_;
+  Workload workload_;
+  Visitors visitors_;
+  FaultPlanner faults_;
+};
+
+bool Simulation::step() {
+  world_.touched.clear();
+  if (!world_.clock.step()) {
+    return false;
+  }
+  workload_.count_event();
+  for (const std::string& process : world_.touched) {
+    world_.checker.after_turn(process);
+  }
+  if (workload_.events() > kMaxEvents) {
+    world_.checker.broken(Promise::kP5, fmt::format("no end after {} events", kMaxEvents));
+  }
+  return true;
+}
+
+template <typename Condition>
+void Simulation::run_until(Condition condition) {
+  while (!broken() && !condition() && step()) {
+  }
+}
+
+Result Simulation::run() {
+  fleet_.start_all();
+  workload_.start();
+  visitors_.start();
+  while (!broken() && !workload_.all_arrived() && step()) {
+    faults_.after_event();
+  }
+  stop_faults();
+  const TimePoint bound = world_.clock.now() + kSettleBound;
+  run_until([&] { return workload_.all_done() || world_.clock.now() > bound; });
+  visitors_.stop();
+  run_until([&] { return unsettled().empty() || world_.clock.now() > bound; });
+  if (!broken()) {
+    check_end();
+  }
+  Result result;
+  result.events = workload_.events();
+  result.requests = workload_.outcomes();
+  result.violation = world_.checker.verdict().violation();
+  result.history_digest = world_.history.digest();
+  result.coverage = world_.coverage;
+  return result;
+}
+
+void Simulation::stop_faults() {
+  world_.history.note("", "the faults stop");
+  world_.conditions.calm();
+  fleet_.start_all();
+}
+
+/// What is not as it was at the start, but for retained chunks; "" if nothing.
+std::string Simulation::unsettled() const {
+  for (const auto& group : fleet_.prefillers) {
+    for (const auto& process : group) {
+      const auto stats = process->sender().stats();
+      const auto staging = process->staging().counts();
+      if (stats.requests + stats.puts > 0 || staging.free != staging.total ||
+          staging.reserved + staging.waiting > 0) {
+        return fmt::format(
+            "sender {}: {} requests, {} puts; of {} staging pages {} are free, {} "
+            "reserved; {} reservations wait",
+            process->name(), stats.requests, stats.puts, staging.total, staging.free,
+            staging.reserved, staging.waiting);
+      }
+    }
+  }
+  for (const auto& group : fleet_.decoders) {
+    for (const auto& process : group) {
+      const auto stats = process->receiver().stats();
+      if (stats.requests > 0 || stats.pages.free + stats.pages.retained != stats.pages.total ||
+          stats.pages.reserved > 0) {
+        return fmt::format(
+            "receiver {}: {} requests; of {} pages {} are free, {} granted, {} held, "
+            "{} retained, {} quarantined, {} reserved",
+            process->name(), stats.requests, stats.pages.total, stats.pages.free,
+            stats.pages.granted, stats.pages.held, stats.pages.retained, stats.pages.quarantined,
+            stats.pages.reserved);
+      }
+    }
+  }
+  return "";
+}
+
+void Simulation::check_end() {
+  if (!workload_.all_done()) {
+    world_.checker.broken(Promise::kP5,
+                          "requests are under way long after the faults have stopped");
+    return;
+  }
+  if (const std::string left = unsettled(); !left.empty()) {
+    world_.checker.broken(Promise::kP6, left);
+    return;
+  }
+  for (const auto& group : fleet_.decoders) {
+    for (const auto& process : group) {
+      process->receiver().evict_all_retained();
+      const auto pages = process->receiver().stats().pages;
+      if (pages.free != pages.total) {
+        world_.checker.broken(Promise::kP6, fmt::format("receiver {}: {} of {} pages are free",
+                                                        process->name(), pages.free, pages.total));
+      }
+    }
+  }
+  const auto outcomes = workload_.outcomes();
+  if (world_.profile.level == FaultLevel::kNone && outcomes.failed + outcomes.cancelled > 0) {
+    world_.checker.broken(Promise::kP4, fmt::format("{} requests failed where nothing was wrong",
+                                                    outcomes.failed + outcomes.cancelled));
+  }
+}
+
+}  // namespace
+
+Result simulate(std::uint64_t seed, const Options& options) {
+  return Simulation(seed, options).run();
+}
+
+}  // namespace baton::simulation
