@@ -75,6 +75,16 @@ bool is_of_epoch(std::string_view identity, std::string_view epoch) {
   return owner.starts_with(kKind) && owner.substr(kKind.size()) == epoch;
 }
 
+std::uint64_t connection_number(std::string_view identity) {
+  const std::string_view owner = identity_owner(identity);
+  std::uint64_t number = 0;
+  if (owner.size() < identity.size()) {
+    const std::string_view rest = identity.substr(owner.size() + 1);
+    std::from_chars(rest.data(), rest.data() + rest.size(), number);
+  }
+  return number;
+}
+
 Status check_payload(std::size_t payload_bytes, std::size_t max_message_bytes) {
   if (payload_bytes > max_message_bytes) {
     return absl::InvalidArgumentError(

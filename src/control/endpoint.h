@@ -22,6 +22,8 @@ std::string_view identity_owner(std::string_view identity);
 /// Whether the identity is one of the Baton process with that epoch (in hex). Only its beginning
 /// counts: what follows is the peer's to choose, and no key answers for it.
 bool is_of_epoch(std::string_view identity, std::string_view epoch);
+/// Which of its process's connections it is: the <n> of "baton-<epoch>-<n>-…"; 0 if it names none.
+std::uint64_t connection_number(std::string_view identity);
 
 /// kInvalidArgument if `payload_bytes` is above the limit that peers drop a connection for.
 Status check_payload(std::size_t payload_bytes, std::size_t max_message_bytes);

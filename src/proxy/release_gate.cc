@@ -116,12 +116,16 @@ void ReleaseGate::on_notif(const wire::ProxyNotif& notif) {
     spoken = ++waiting.heard;
   } else {
     const auto& attempts = waiting.attempts;
+    if (notif.baton->worker_id >= waiting.ranks) {
+      ++counters_.unmatched;
+      return;
+    }
     if (attempts.size() >= kMaxAttempts && !attempts.contains(notif.baton->attempt)) {
       ++counters_.unmatched;
       return;
     }
     std::set<std::uint32_t>& ranks = waiting.attempts[notif.baton->attempt];
-    if (notif.baton->worker_id >= waiting.ranks || !ranks.insert(notif.baton->worker_id).second) {
+    if (!ranks.insert(notif.baton->worker_id).second) {
       ++counters_.repeated;
       return;
     }

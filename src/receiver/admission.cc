@@ -67,6 +67,12 @@ void Admission::withdraw(Request& request) {
   request.state = Request::State::kWaiting;
 }
 
+void Admission::count_overtaking(const Request& request) {
+  for (Request* waiting : queue_) {
+    waiting->overtaken += waiting->arrival < request.arrival ? 1 : 0;
+  }
+}
+
 void Admission::enqueue(Request& request) {
   if (request.arrival == 0) {
     request.arrival = ++last_arrival_;
@@ -91,8 +97,8 @@ void Admission::pump(absl::FunctionRef<void(Request&)> admitted) {
     if (request.ranks == Request::Ranks::kForming) {
       ++it;
     } else if (request.ranks == Request::Ranks::kReady && fits(request)) {
-      for (auto before = queue_.begin(); before != it; ++before) {
-        ++(*before)->overtaken;
+      if (!request.grouped) {
+        count_overtaking(request);
       }
       it = queue_.erase(it);
       admit(request);

@@ -33,6 +33,9 @@ class Admission {
   /// Admits whoever can be; `admitted` is called for each.
   void pump(absl::FunctionRef<void(Request&)> admitted);
 
+  /// It has been admitted before those that came before it and wait still.
+  void count_overtaking(const Request& request);
+
   std::size_t waiting() const { return queue_.size(); }
 
   bool fits(const Request& request) const;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -190,19 +189,15 @@ std::uint32_t ChunkPool::release_quarantined(const Epoch& sender) {
   return released;
 }
 
-std::vector<Epoch> ChunkPool::age_quarantine(std::uint32_t rounds) {
-  std::vector<Epoch> overdue;
-  if (quarantined_ == 0) {
-    return overdue;
-  }
-  for (Page& entry : pages_) {
-    if (entry.state == PageState::kQuarantined && ++entry.rounds_quarantined >= rounds) {
-      overdue.push_back(entry.writer.sender);
+std::vector<ChunkPool::Quarantined> ChunkPool::age_quarantine() {
+  std::vector<Quarantined> waiting;
+  waiting.reserve(quarantined_);
+  for (std::uint32_t page = 0; waiting.size() < quarantined_; ++page) {
+    if (Page& entry = pages_[page]; entry.state == PageState::kQuarantined) {
+      waiting.push_back({entry.writer, page, entry.generation, ++entry.rounds_quarantined});
     }
   }
-  std::sort(overdue.begin(), overdue.end());
-  overdue.erase(std::unique(overdue.begin(), overdue.end()), overdue.end());
-  return overdue;
+  return waiting;
 }
 
 bool ChunkPool::remove(std::string_view key) {

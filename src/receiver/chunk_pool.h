@@ -117,9 +117,15 @@ class ChunkPool {
   /// All quarantined pages of a process that is fenced now → free. Returns how many.
   std::uint32_t release_quarantined(const Epoch& sender);
 
-  /// To be called at a fixed pace. Writers that have kept a page in quarantine through `rounds`
-  /// such calls, each once, in order.
-  std::vector<Epoch> age_quarantine(std::uint32_t rounds);
+  /// A page that waits for its writer.
+  struct Quarantined {
+    Writer writer;
+    std::uint32_t page = 0;
+    std::uint64_t generation = 0;
+    std::uint32_t rounds = 0;  ///< calls of age_quarantine() that it has been through
+  };
+  /// To be called at a fixed pace: all that wait.
+  std::vector<Quarantined> age_quarantine();
 
   /// retained → free. False if the chunk is not there, not committed or held.
   bool remove(std::string_view key);

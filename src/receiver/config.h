@@ -27,7 +27,7 @@ struct Config {
   std::string group_leader;
   VersionRange versions = kProtocolVersions;
   std::uint32_t max_open_requests = 4'096;
-  /// Of one sender: requests, waiting ones included, and their chunks; 0: the whole pool.
+  /// Of one sender: requests, waiting ones included, and their chunks; 0: no limit.
   std::uint32_t max_peer_requests = 1'024;
   std::uint32_t max_peer_chunks = 0;
   /// How long silence is trusted: of a sender, about one of its requests, about a drain.

@@ -60,8 +60,11 @@ void GroupFollower::tick() {
   }
   join();
   for (auto& [name, undecided] : undecided_) {
-    undecided.refused = false;
-    say(name, undecided.round == 0 ? GroupWord::kOpened : GroupWord::kReserved, undecided.round);
+    if (undecided.round != 0) {
+      say(name, GroupWord::kReserved, undecided.round);
+    } else if (!undecided.refused) {
+      say(name, GroupWord::kOpened, 0);
+    }
   }
 }
 

@@ -13,6 +13,13 @@ namespace baton::receiver {
 using wire::AttemptName;
 using wire::GroupWord;
 
+namespace {
+
+/// Incarnations of a rank whose late words are known as such.
+constexpr std::size_t kFormerRemembered = 8;
+
+}  // namespace
+
 GroupLeader::GroupLeader(Scheduler& scheduler, RequestTable& table, const Config& config,
                          const Epoch& epoch, Send send, EndHere end_here)
     : scheduler_(scheduler),
@@ -46,13 +53,25 @@ void GroupLeader::handle(const control::Route& from, const wire::GroupJoin& join
     return;
   }
   Follower& follower = followers_[join.worker_id];
-  if (follower.present && follower.epoch != join.epoch) {
-    lose(follower, absl::UnavailableError(fmt::format("rank {} has restarted", join.worker_id)));
+  if (std::find(follower.former.begin(), follower.former.end(), join.epoch) !=
+      follower.former.end()) {
+    return;
   }
-  if (!follower.present) {
+  if (follower.epoch != Epoch{} && follower.epoch != join.epoch) {
+    follower.former.push_back(follower.epoch);
+    if (follower.former.size() > kFormerRemembered) {
+      follower.former.pop_front();
+    }
+    if (follower.present) {
+      lose(follower, absl::UnavailableError(fmt::format("rank {} has restarted", join.worker_id)));
+    }
+  }
+  if (!std::exchange(follower.present, true)) {
     log::info("rank {} ({}) has joined the group", join.worker_id, join.epoch.brief());
   }
-  follower = {join.epoch, from, scheduler_.now(), true};
+  follower.epoch = join.epoch;
+  follower.route = from;
+  follower.heard = scheduler_.now();
   in_batches(table_.living_attempts(), config_.limits.max_named_requests,
              [&](std::vector<AttemptName> batch) {
                ack.living = std::move(batch);

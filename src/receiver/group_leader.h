@@ -4,6 +4,7 @@
 #include <absl/functional/any_invocable.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -45,6 +46,7 @@ class GroupLeader final : public Group {
     control::Route route;
     TimePoint heard{};
     bool present = false;
+    std::deque<Epoch> former;  // that were replaced; what they still say is old
   };
   /// What the followers have said of an attempt that is not decided.
   struct Attempt {

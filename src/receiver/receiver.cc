@@ -137,7 +137,7 @@ Receiver::Stats Receiver::stats() const {
 void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
   const auto message = wire::decode(payload, config_.limits);
   if (!message.ok()) {
-    reject(from, "alloc port", message.status());
+    strike(from, "alloc port", message.status());
     return;
   }
   std::visit([&](const auto& typed) { handle(from, typed); }, *message);
@@ -145,7 +145,7 @@ void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
 
 template <typename Other>
 void Receiver::handle(const control::Route& from, const Other& /*message*/) {
-  reject(from, "alloc port",
+  strike(from, "alloc port",
          absl::InvalidArgumentError(fmt::format("{} has no business here", Other::kType)));
 }
 
@@ -166,12 +166,13 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
         fmt::format("sender {} has no data connection here", parties.sender_epoch.brief()));
   }
   peer->second.heard = env_.scheduler.now();
+  peer->second.route = from;
   return absl::OkStatus();
 }
 
 void Receiver::handle(const control::Route& from, const wire::AllocRequest& message) {
   if (!message.baton.has_value() || !message.async.has_value()) {
-    reject(from, "alloc port",
+    strike(from, "alloc port",
            absl::UnimplementedError(std::string("AllocRequest of a stock LMCache sender")));
     return;
   }
@@ -186,7 +187,9 @@ void Receiver::handle(const control::Route& from, const wire::AllocRequest& mess
   StatusOr<wire::AllocResponse> result =
       fine.ok() ? table_.allocate(message, from) : StatusOr<wire::AllocResponse>(fine);
   if (fine.ok() && !result.ok()) {
-    table_.refuse({message.async->req_id, message.baton->attempt}, result.status());
+    table_.refuse(
+        {message.baton->parties.sender_epoch, message.async->req_id, message.baton->attempt},
+        result.status());
   }
   if (result.ok()) {
     if (!answer(from, *std::move(result))) {
@@ -205,6 +208,9 @@ void Receiver::handle(const control::Route& from, const wire::OpenRequest& messa
   Status fine = check_parties(from, message.parties);
   if (fine.ok()) {
     fine = table_.open(message, from);
+    if (!fine.ok()) {
+      table_.refuse({message.parties.sender_epoch, message.req_id, message.attempt}, fine);
+    }
   }
   if (!fine.ok()) {
     answer_open(from, message.req_id, message.attempt, fine);
@@ -236,7 +242,7 @@ void Receiver::handle(const control::Route& from, const wire::DrainNotif& messag
 
 void Receiver::handle(const control::Route& from, const wire::CancelNotif& message) {
   if (!message.baton.has_value()) {
-    reject(from, "alloc port",
+    strike(from, "alloc port",
            absl::UnimplementedError(std::string("CancelNotif of a stock LMCache sender")));
     return;
   }
@@ -258,6 +264,11 @@ void Receiver::reject(const control::Route& from, std::string_view what, const S
   ++rejected_messages_;
   log::limited_warning("{}: a message from '{}' was dropped: {}", what, from,
                        std::string(why.message()));
+}
+
+void Receiver::strike(const control::Route& from, std::string_view what, const Status& why) {
+  reject(from, what, why);
+  schedule_sweep();
   if (strikes_.size() >= kMaxStruck && !strikes_.contains(from)) {
     strikes_.clear();  // Whoever goes on is counted again.
   }

@@ -78,6 +78,8 @@ class Receiver final : private RequestListener,
   struct Peer {
     transport::Transport* transport = nullptr;
     std::uint32_t version = 0;  ///< of the protocol, as agreed
+    std::uint64_t hello = 0;    ///< number of the connection that said the last hello
+    control::Route route;       ///< of its alloc client; empty until it has spoken there
     TimePoint heard{};          ///< when it last spoke
     bool connected = false;
     bool fencing = false;
@@ -107,15 +109,22 @@ class Receiver final : private RequestListener,
   Status check_parties(const control::Route& from, const wire::Parties& parties);
   StatusOr<std::string> issue_ticket(const Epoch& sender, transport::Transport& transport,
                                      std::uint32_t version);
+  /// A hello of a connection that the sender has replaced since.
+  bool is_outdated(const control::Route& from, const Epoch& sender) const;
   /// Ends what was silent for too long; at a fixed pace.
   void sweep();
   void schedule_sweep();
+  /// Pages that are not given back: their writers are reminded, then fenced.
+  void ask_for_drains();
   void make_group();
   /// Ends a request from this side: its sender is told, and drains.
   void end_and_tell(const RequestId& id, const Status& why);
   void fence(const Epoch& sender, Peer& peer);
-  /// Counts a message that nobody honest sends; who sends kMaxStrikes of them is cut off.
+  /// Drops a message, and counts it.
   void reject(const control::Route& from, std::string_view what, const Status& why);
+  /// The same for one that nobody honest sends: who sends kMaxStrikes of them in a lease is cut
+  /// off.
+  void strike(const control::Route& from, std::string_view what, const Status& why);
   void cut_off(const control::Route& from);
   /// False if it could not be sent.
   bool answer(const control::Route& to, const wire::Message& message);
@@ -148,6 +157,7 @@ class Receiver final : private RequestListener,
   std::unique_ptr<control::Server> init_;
   std::unique_ptr<control::Server> alloc_;
   TimerId sweep_timer_ = kNoTimer;
+  std::uint32_t sweeps_ = 0;
   std::map<control::Route, std::uint32_t> strikes_;  // of the last kMaxStruck routes or so
   std::uint64_t rejected_messages_ = 0;
   std::uint64_t cut_off_ = 0;

@@ -1,4 +1,6 @@
 // Receiver's half that speaks with the other ranks of its TP group.
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "src/control/endpoint.h"
@@ -29,11 +31,15 @@ void Receiver::make_group() {
 }
 
 void Receiver::handle(const control::Route& from, const wire::GroupJoin& message) {
-  if (leader_ == nullptr || !control::is_of_epoch(from, message.epoch.hex())) {
-    reject(
-        from, "alloc port",
-        absl::PermissionDeniedError(std::string("a GroupJoin, but this is not its group's leader, "
-                                                "or its socket is not the one it names")));
+  if (!control::is_of_epoch(from, message.epoch.hex())) {
+    strike(from, "alloc port",
+           absl::PermissionDeniedError(
+               fmt::format("a GroupJoin of {}, which its socket is not", message.epoch.brief())));
+    return;
+  }
+  if (leader_ == nullptr) {
+    reject(from, "alloc port",
+           absl::FailedPreconditionError(std::string("a GroupJoin, but this leads no group")));
     return;
   }
   leader_->handle(from, message);
@@ -44,6 +50,8 @@ void Receiver::handle(const control::Route& from, const wire::GroupNotif& messag
                           ? absl::PermissionDeniedError(std::string("this is no group's leader"))
                           : leader_->handle(from, message);
   if (!fine.ok()) {
+    // No strike: to a leader that has restarted its honest followers still speak of its former
+    // self.
     reject(from, "alloc port", fine);
   }
 }

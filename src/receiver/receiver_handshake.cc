@@ -26,7 +26,7 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
   const auto* request = outer.ok() ? std::get_if<wire::NixlInitRequest>(&*outer) : nullptr;
   if (request == nullptr || !request->baton.has_value()) {
     // A stock LMCache sender, or rubbish. Neither can be told anything that it would understand.
-    reject(from, "init port",
+    strike(from, "init port",
            outer.ok() ? absl::UnimplementedError(std::string("not a hello of Baton's"))
                       : outer.status());
     return;
@@ -35,9 +35,13 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
   const auto* hello = inner.ok() ? std::get_if<wire::Hello>(&*inner) : nullptr;
   if (hello != nullptr && !control::is_of_epoch(from, hello->epoch.hex())) {
     // A ticket for another sender's epoch would be the right to write in its name.
-    reject(from, "init port",
+    strike(from, "init port",
            absl::PermissionDeniedError(fmt::format(
                "the hello speaks for sender {}, its socket does not", hello->epoch.brief())));
+    return;
+  }
+  if (hello != nullptr && is_outdated(from, hello->epoch)) {
+    log::debug("an old hello of sender {} came late", hello->epoch.brief());
     return;
   }
   StatusOr<wire::Welcome> result = hello != nullptr
@@ -47,6 +51,7 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
                                                         : std::string(inner.status().message())));
   wire::NixlInitResponse response;
   if (result.ok()) {
+    peers_.at(hello->epoch).hello = control::connection_number(from);
     log::info("sender {} introduced itself; it will write over {}", hello->epoch.brief(),
               result->transport);
     response.baton = wire::encode(*std::move(result));
@@ -57,6 +62,11 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
                                                 wire::status_text(result.status())});
   }
   static_cast<void>(init_->send(from, wire::encode(response)));  // A vanished sender asks again.
+}
+
+bool Receiver::is_outdated(const control::Route& from, const Epoch& sender) const {
+  const auto peer = peers_.find(sender);
+  return peer != peers_.end() && control::connection_number(from) < peer->second.hello;
 }
 
 StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {

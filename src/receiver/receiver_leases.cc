@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -71,15 +72,35 @@ void Receiver::sweep() {
                            id.req_id, to_ms(config_.lease))));
     }
   }
-  for (const Epoch& sender : pool_.age_quarantine(kSweepsPerLease)) {
-    if (leased(sender)) {
-      on_writer_gone(
-          sender, absl::DeadlineExceededError(fmt::format(
-                      "it did not give pages back for {} ms (pd_lease_ms)", to_ms(config_.lease))));
+  ask_for_drains();
+  if (++sweeps_ % kSweepsPerLease == 0) {
+    strikes_.clear();  // Forgiven: only many in a lease cut off.
+  }
+  if (!peers_.empty() || !strikes_.empty()) {
+    schedule_sweep();
+  }
+}
+
+void Receiver::ask_for_drains() {
+  std::set<Epoch> overdue;
+  for (const ChunkPool::Quarantined& page : pool_.age_quarantine()) {
+    const auto peer = peers_.find(page.writer.sender);
+    if (peer == peers_.end() || peer->second.fencing || !has_leases(peer->second.version)) {
+      continue;
+    }
+    if (page.rounds > kSweepsPerLease) {
+      overdue.insert(page.writer.sender);
+    } else if (page.rounds == kSweepsPerLease / 2 && !peer->second.route.empty()) {
+      // It may never have heard of the grant: its put was over before the answer came, or that
+      // was lost. A put that has ended drains what it is granted.
+      answer(peer->second.route,
+             wire::DrainRequest{page.writer.put_id, {page.page}, {page.generation}});
     }
   }
-  if (!peers_.empty()) {
-    schedule_sweep();
+  for (const Epoch& sender : overdue) {
+    on_writer_gone(
+        sender, absl::DeadlineExceededError(fmt::format(
+                    "it did not give pages back for {} ms (pd_lease_ms)", to_ms(config_.lease))));
   }
 }
 
@@ -89,8 +110,9 @@ void Receiver::end_and_tell(const RequestId& id, const Status& why) {
     return;
   }
   const auto peer = peers_.find(id.sender);
-  if (request->state == Request::State::kWaiting) {
-    on_open_decided(*request, why);
+  if (request->state <= Request::State::kReserved) {
+    // Not as kUnavailable: that would say that this receiver doesn't know the sender.
+    on_open_decided(*request, absl::IsUnavailable(why) ? absl::AbortedError(why.message()) : why);
   } else if (request->state != Request::State::kComplete && peer != peers_.end() &&
              !peer->second.fencing && has_leases(peer->second.version)) {
     // If this is lost, the next heartbeat's answer says the same.

@@ -97,6 +97,17 @@ Status RequestTable::check_new(const Request& request) const {
         "request {} (attempt {:x}) has ended: {}; a retry needs another attempt", id.req_id,
         id.attempt, ended->second.ok() ? "it was claimed" : std::string(ended->second.message())));
   }
+  if (group_ != nullptr && by_req_id_.contains(id.req_id)) {
+    const std::vector<RequestId> living = attempts_of(id.req_id);
+    if (std::any_of(living.begin(), living.end(), [&](const RequestId& other) {
+          return other.attempt == id.attempt && other.sender != id.sender;
+        })) {
+      return absl::AlreadyExistsError(fmt::format(
+          "request {} (attempt {:x}) of another sender lives here: the ranks of a group "
+          "know requests by these two, so the attempt must be random",
+          id.req_id, id.attempt));
+    }
+  }
   if (const Status* elsewhere = group_ == nullptr ? nullptr : group_->failure(id.attempt_name());
       elsewhere != nullptr) {
     return absl::AbortedError(fmt::format("request {} (attempt {:x}) failed at another rank: {}",
@@ -477,9 +488,10 @@ std::vector<wire::AttemptName> RequestTable::living_attempts() const {
   return living;
 }
 
-void RequestTable::refuse(const wire::AttemptName& name, const Status& why) {
-  if (group_ != nullptr && find_attempt(name) == nullptr) {
-    group_->on_ended(name, why);
+void RequestTable::refuse(const RequestId& id, const Status& why) {
+  if (group_ != nullptr && find_attempt(id.attempt_name()) == nullptr &&
+      !ended_attempts_.contains(id)) {
+    group_->on_ended(id.attempt_name(), why);
   }
 }
 
@@ -505,6 +517,7 @@ void RequestTable::withdraw(Request& request) {
 void RequestTable::admit_reserved(Request& request) {
   if (request.state == Request::State::kReserved) {
     request.state = Request::State::kOpen;
+    admission_.count_overtaking(request);
     scheduler_.cancel(std::exchange(request.timer, kNoTimer));
     listener_.on_open_decided(request, absl::OkStatus());
   }

@@ -92,8 +92,9 @@ class RequestTable {
   /// In order.
   std::vector<wire::AttemptName> living_attempts() const;
   bool fits(const Request& request) const { return admission_.fits(request); }
-  /// A put of an attempt that doesn't live here was refused: it fails on all ranks.
-  void refuse(const wire::AttemptName& name, const Status& why);
+  /// Something that was asked for an attempt that doesn't live here was refused: it fails on all
+  /// ranks. Unless it has been claimed here, and this was said again.
+  void refuse(const RequestId& id, const Status& why);
   /// waiting → reserved, if it fits now.
   bool reserve(Request& request);
   /// reserved → waiting, and → open.

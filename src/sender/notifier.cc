@@ -48,6 +48,7 @@ void Notifier::tell_failure(const wire::FailNotif& word, std::uint64_t incarnati
   if (waiting_failures_ >= kMaxWaitingFailures) {
     const auto oldest = std::find_if(waiting_.begin(), waiting_.end(),
                                      [](const Waiting& waiting) { return !waiting.done; });
+    // They are counted, so there is one.
     finish(waiting_, oldest, absl::ResourceExhaustedError(std::string("too many wait")));
   }
   tell(word.req_id, wire::encode(word), incarnation, deadline, nullptr);
@@ -92,14 +93,19 @@ void Notifier::finish(std::list<Waiting>& from, std::list<Waiting>::iterator not
 }
 
 void Notifier::on_writable() {
-  std::list<Waiting> retry;
-  retry.swap(waiting_);
-  while (!retry.empty()) {
-    const Status sent = try_send(retry.front());
-    if (absl::IsUnavailable(sent)) {
-      waiting_.splice(waiting_.end(), retry, retry.begin());
-    } else {
-      finish(retry, retry.begin(), sent);
+  // Whoever hears of the end may tell more, or forget others: the list is looked at anew each time.
+  const NoticeId last = last_id_;
+  NoticeId tried = 0;
+  for (;;) {
+    const auto next = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& waiting) {
+      return waiting.id > tried && waiting.id <= last;
+    });
+    if (next == waiting_.end()) {
+      return;
+    }
+    tried = next->id;
+    if (const Status sent = try_send(*next); !absl::IsUnavailable(sent)) {
+      finish(waiting_, next, sent);
     }
   }
 }

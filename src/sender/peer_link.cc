@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -141,7 +142,9 @@ void PeerLink::on_refusal(const wire::Refusal& refusal) {
     scheduler_.cancel(retry_timer_);  // The refusal may come twice.
     retry_timer_ = scheduler_.run_after(kRetryDelay, attempt_->guard([this] {
       retry_timer_ = kNoTimer;
-      send_hello();
+      if (state_ == State::kHandshaking) {
+        send_hello();
+      }
     }));
     return;
   }
@@ -242,6 +245,7 @@ void PeerLink::finish(const Status& status) {
   init_.reset();
   if (status.ok()) {
     state_ = State::kReady;
+    ++sessions_;
     start_heartbeats();
   } else {
     log::warning("{}", std::string(status.message()));
@@ -258,8 +262,18 @@ void PeerLink::finish(const Status& status) {
       callbacks_.on_down(*this, status);
     }
   }
-  for (Ready& ready : waiting) {
-    ready(status);
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (status.ok() && state_ != State::kReady) {
+      // One of them has lost the link again: the others wait for the next one.
+      waiting_.insert(waiting_.end(),
+                      std::make_move_iterator(waiting.begin() + static_cast<std::ptrdiff_t>(i)),
+                      std::make_move_iterator(waiting.end()));
+      if (state_ == State::kIdle) {
+        start_handshake();
+      }
+      return;
+    }
+    waiting[i](status);
   }
 }
 

@@ -66,6 +66,14 @@ class PeerLink {
   const wire::Welcome& welcome() const { return welcome_; }
   wire::Parties parties() const { return {config_.epoch, welcome_.epoch}; }
   transport::Transport& transport() const { return *transport_; }
+  /// Counts how often the link became ready: tells one connection from the next.
+  std::uint64_t session() const { return sessions_; }
+  /// reset(), if that connection is still the one that is ready.
+  void reset_session(std::uint64_t session, const Status& why) {
+    if (state_ == State::kReady && session == sessions_) {
+      reset(why);
+    }
+  }
 
   /// Connected to that receiver, or about to be.
   bool leads_to(const Epoch& receiver) const {
@@ -120,6 +128,7 @@ class PeerLink {
   std::deque<Drain> drains_;  // not acknowledged yet, oldest first
   std::uint64_t last_drain_ = 0;
   TimerId drain_timer_ = kNoTimer;
+  std::uint64_t sessions_ = 0;
   Duration beat_period_{};
   std::uint64_t beats_ = 0;
   TimePoint heard_{};  // when the receiver last spoke

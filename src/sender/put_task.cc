@@ -60,6 +60,7 @@ void PutTask::start() {
 
 void PutTask::begin() {
   state_ = State::kConnecting;
+  held_back_ = false;
   link_.ensure(lifetime_.guard([this](const Status& status) { on_ready(status); }));
 }
 
@@ -84,7 +85,23 @@ void PutTask::on_ready(const Status& status) {
                     link_.welcome().max_keys)));
     return;
   }
+  if (owner_.may_allocate(*this)) {
+    allocate();
+  } else {
+    held_back_ = true;
+  }
+}
+
+void PutTask::nudge() {
+  if (state_ == State::kConnecting && held_back_) {
+    held_back_ = false;
+    begin();
+  }
+}
+
+void PutTask::allocate() {
   parties_ = link_.parties();
+  session_ = link_.session();
   news_.assign(spec_.keys.size(), {});
   awaited_ = spec_.keys.size();
   state_ = State::kAllocating;
@@ -135,10 +152,14 @@ void PutTask::on_response(const wire::AllocResponse& response) {
     taken = take_news(i, said.states[i], static_cast<std::uint32_t>(response.remote_indexes[i]),
                       said.generations[i]);
   }
-  if (taken.ok() && state_ == State::kAllocating) {
+  const bool first = taken.ok() && state_ == State::kAllocating;
+  if (first) {
     state_ = State::kWriting;
   }
   on_news(taken);
+  if (first) {
+    owner_.on_put_allocated(*this);
+  }
 }
 
 Status PutTask::check_response(const wire::AllocResponse& response) const {
@@ -275,11 +296,10 @@ void PutTask::on_slice_step(std::uint32_t number) {
   }
   --slices_busy_;
   if (state_ == State::kDraining || state_ == State::kRestarting) {
-    if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&
-        link_.state() == PeerLink::State::kReady) {
+    if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {
       // What the network still has of it may land yet: only the receiver's fence ends that, and
       // no drain may say otherwise.
-      link_.reset(Status(slice.write_status));
+      link_.reset_session(session_, Status(slice.write_status));
     }
     on_slices_idle();
     return;
@@ -290,7 +310,7 @@ void PutTask::on_slice_step(std::uint32_t number) {
   }
   if (!slice.write_status.ok()) {
     // Its connection is gone, and the news of that is under way: the request decides what next.
-    link_.reset(slice.write_status);
+    link_.reset_session(session_, Status(slice.write_status));
     return;
   }
   commit_slice(number);
@@ -390,7 +410,8 @@ void PutTask::fail(const Status& why) {
     // A write can't be cancelled alone; cutting the connection ends it, and the others' too.
     log::warning("[{}] put {} is not drained after {} ms: the connection to {} is cut",
                  spec_.req_id, id_, to_ms(config_.drain_timeout), link_.address().init_endpoint);
-    link_.reset(absl::UnavailableError(std::string("cut to drain a put that failed")));
+    link_.reset_session(session_,
+                        absl::UnavailableError(std::string("cut to drain a put that failed")));
   }));
 }
 
@@ -399,7 +420,8 @@ void PutTask::restart(const Status& why) {
     return;
   }
   if (state_ == State::kConnecting) {
-    return;  // It waits for the link as it is; whoever ended the link tells it.
+    nudge();  // Otherwise it waits for the link already.
+    return;
   }
   state_ = State::kRestarting;
   link_down_ = why;

@@ -63,8 +63,12 @@ class PutTask {
   class Owner {
    public:
     virtual ~Owner() = default;
+    /// May it ask for pages now? If not, the owner calls nudge() when it may.
+    virtual bool may_allocate(const PutTask& put) const = 0;
     /// The incarnation of the receiver that the link leads to now is asked for pages.
     virtual void on_put_allocating(PutTask& put) = 0;
+    /// The receiver has answered that.
+    virtual void on_put_allocated(PutTask& put) = 0;
     /// Every chunk is committed. The owner calls complete() when the request agrees.
     virtual void on_put_settled(PutTask& put) = 0;
     /// The put begins to fail. Called once, before it drains.
@@ -82,6 +86,8 @@ class PutTask {
   void on_response(const wire::AllocResponse& response);
   void on_response(const wire::CommitResponse& response);
   void on_update(const wire::ChunkUpdate& update);
+  /// It may ask for pages now. Nothing happens unless it waits for that.
+  void nudge();
   /// Settled → done.
   void complete();
   /// Any state before the end → draining → failed. Idempotent.
@@ -115,6 +121,7 @@ class PutTask {
 
   void begin();
   void on_ready(const Status& status);
+  void allocate();
   wire::AllocRequest alloc_request() const;
   Status check_response(const wire::AllocResponse& response) const;
   Status take_news(std::uint32_t index, wire::KeyState state, std::uint32_t page,
@@ -149,6 +156,8 @@ class PutTask {
   Status link_down_;  // why it restarted
   /// As of the AllocRequest: grants are worth nothing to another epoch.
   std::optional<wire::Parties> parties_;
+  std::uint64_t session_ = 0;  // of the link, likewise
+  bool held_back_ = false;     // connecting: the owner has said "not yet"
   ResendTimer resend_;
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;

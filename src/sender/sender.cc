@@ -124,9 +124,7 @@ StatusOr<Sender::Request*> Sender::find_or_begin(const Address& receiver, const 
     return absl::CancelledError(std::string("the backend is closed"));
   }
   if (const auto failed = failed_.find(key_of(spec)); failed != failed_.end()) {
-    return Status(failed->second.code(),
-                  fmt::format("request {} failed before: {}; a retry needs another attempt",
-                              spec.req_id, std::string(failed->second.message())));
+    return failed_before(failed->first, failed->second);
   }
   const auto [found, begun] = requests_.try_emplace(key_of(spec));
   Request& request = found->second;
@@ -152,8 +150,29 @@ StatusOr<Sender::Request*> Sender::find_or_begin(const Address& receiver, const 
   return &request;
 }
 
+bool Sender::may_allocate(const PutTask& put) const {
+  // The last put seals the request at the receiver: it must not overtake an earlier one.
+  const Request& request = requests_.at(key_of(put.spec()));
+  return !put.spec().is_last ||
+         std::none_of(request.puts.begin(), request.puts.end(), [&](const PutTask* other) {
+           return other != &put && (other->state() <= PutTask::State::kAllocating ||
+                                    other->state() == PutTask::State::kRestarting);
+         });
+}
+
 void Sender::on_put_allocating(PutTask& put) {
   requests_.at(key_of(put.spec())).opened_at = put.link().welcome().epoch;
+}
+
+void Sender::on_put_allocated(PutTask& put) {
+  const auto found = requests_.find(key_of(put.spec()));
+  if (found == requests_.end()) {
+    return;
+  }
+  found->second.known_at = found->second.opened_at;
+  for (PutTask* other : std::vector<PutTask*>(found->second.puts)) {
+    other->nudge();
+  }
 }
 
 void Sender::on_put_settled(PutTask& put) {
@@ -287,6 +306,12 @@ void Sender::fail_request(const RequestKey& key, const Status& why) {
   }));
 }
 
+Status Sender::failed_before(const RequestKey& key, const Status& why) {
+  return Status(why.code(),
+                fmt::format("request {} failed before: {}; a retry needs another attempt",
+                            key.req_id, std::string(why.message())));
+}
+
 void Sender::remember_failure(const RequestKey& key, const Status& why) {
   if (failed_.emplace(key, why).second) {
     failed_order_.push_back(key);
@@ -378,6 +403,7 @@ bool Sender::restart(const RequestKey& key, Request& request, const Status& why)
     return false;
   }
   request.opened_at.reset();
+  request.known_at.reset();
   if (request.phase < Request::Phase::kOpen) {
     if (request.phase == Request::Phase::kStaging) {
       env_.staging->forget(request.staging_waiter);

@@ -100,6 +100,7 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
     PeerLink* link = nullptr;
     std::uint64_t proxy_incarnation = 0;
     std::optional<Epoch> opened_at;  ///< the incarnation that was asked for its pages
+    std::optional<Epoch> known_at;   ///< the one that has answered, and knows the request
     std::uint32_t total_chunks = 0;  ///< as opened; 0: not opened
     bool has_completed = false;      ///< a put has ended, and its objects went back
     Status failure;
@@ -134,11 +135,16 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   void restart_idle_timer(const RequestKey& key, Request& request);
   void fail_request(const RequestKey& key, const Status& why);
   void remember_failure(const RequestKey& key, const Status& why);
+  static Status failed_before(const RequestKey& key, const Status& why);
   /// The receiver is gone: begins anew with its next incarnation. False if something of the
   /// request has ended, and can't be put again.
   bool restart(const RequestKey& key, Request& request, const Status& why);
   std::vector<wire::AttemptName> list_requests(const PeerLink& link) const;
+  /// An answer's code: kUnavailable means that whoever answers does not know this sender (any
+  /// more), or is another incarnation. Then the link goes down, and true is returned.
+  static bool ends_link(PeerLink& link, std::uint32_t code, const std::string& message);
   void on_heartbeat_ack(const PeerLink& link, const wire::HeartbeatAck& ack);
+  void on_drain_request(PeerLink& link, const wire::DrainRequest& request);
   void on_end_notif(const PeerLink& link, const wire::EndNotif& notif);
   void tell_cancel(const RequestKey& key, const Request& request, const Status& why);
   void tell_proxy(const RequestKey& key, const Request& request, const Status& why);
@@ -153,7 +159,9 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   void dispatch(PeerLink& link, std::uint64_t put_id, const Response& response);
 
   // PutTask::Owner
+  bool may_allocate(const PutTask& put) const override;
   void on_put_allocating(PutTask& put) override;
+  void on_put_allocated(PutTask& put) override;
   void on_put_settled(PutTask& put) override;
   void on_put_failed(PutTask& put, const Status& why) override;
   void on_put_ended(PutTask& put) override;

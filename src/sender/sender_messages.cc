@@ -20,8 +20,8 @@ void Sender::dispatch(PeerLink& link, std::uint64_t put_id, const Response& resp
 
 void Sender::on_message(PeerLink& link, const wire::Message& message) {
   if (const auto* alloc = std::get_if<wire::AllocResponse>(&message)) {
-    if (!alloc->baton.has_value()) {
-      return;  // The answer to a CancelNotif.
+    if (!alloc->baton.has_value() || ends_link(link, alloc->baton->code, alloc->baton->message)) {
+      return;  // Without: the answer to a CancelNotif.
     }
     const auto put = puts_.find(alloc->baton->put_id);
     if (put == puts_.end() || put->second->state() == PutTask::State::kEnded) {
@@ -30,7 +30,9 @@ void Sender::on_message(PeerLink& link, const wire::Message& message) {
       dispatch(link, alloc->baton->put_id, *alloc);
     }
   } else if (const auto* commit = std::get_if<wire::CommitResponse>(&message)) {
-    dispatch(link, commit->put_id, *commit);
+    if (!ends_link(link, commit->code, commit->message)) {
+      dispatch(link, commit->put_id, *commit);
+    }
   } else if (const auto* update = std::get_if<wire::ChunkUpdate>(&message)) {
     const auto put = puts_.find(update->put_id);
     if (put == puts_.end() || put->second->state() == PutTask::State::kEnded) {
@@ -39,17 +41,34 @@ void Sender::on_message(PeerLink& link, const wire::Message& message) {
       put->second->on_update(*update);
     }
   } else if (const auto* open = std::get_if<wire::OpenResponse>(&message)) {
-    on_open_response(link, *open);
+    if (!ends_link(link, open->code, open->message)) {
+      on_open_response(link, *open);
+    }
   } else if (const auto* ack = std::get_if<wire::DrainAck>(&message)) {
-    link.on_drain_ack(*ack);
+    if (!ends_link(link, ack->code, ack->message)) {
+      link.on_drain_ack(*ack);
+    }
   } else if (const auto* alive = std::get_if<wire::HeartbeatAck>(&message)) {
-    on_heartbeat_ack(link, *alive);
+    if (!ends_link(link, alive->code, alive->message)) {
+      on_heartbeat_ack(link, *alive);
+    }
+  } else if (const auto* drain = std::get_if<wire::DrainRequest>(&message)) {
+    on_drain_request(link, *drain);
   } else if (const auto* ended = std::get_if<wire::EndNotif>(&message)) {
     on_end_notif(link, *ended);
   } else {
     log::limited_warning("receiver {} sent a {}, which has no business here",
                          link.address().alloc_endpoint, wire::type_name(message));
   }
+}
+
+bool Sender::ends_link(PeerLink& link, std::uint32_t code, const std::string& message) {
+  if (static_cast<StatusCode>(code) != StatusCode::kUnavailable) {
+    return false;
+  }
+  link.reset(absl::UnavailableError(
+      fmt::format("receiver {} says: {}", link.address().alloc_endpoint, message)));
+  return true;
 }
 
 std::vector<wire::AttemptName> Sender::list_requests(const PeerLink& link) const {
@@ -66,8 +85,10 @@ std::vector<wire::AttemptName> Sender::list_requests(const PeerLink& link) const
 void Sender::on_heartbeat_ack(const PeerLink& link, const wire::HeartbeatAck& ack) {
   for (const wire::AttemptName& unknown : ack.unknown) {
     const RequestKey key{unknown.req_id, unknown.attempt};
-    if (const auto found = requests_.find(key);
-        found != requests_.end() && found->second.link == &link) {
+    // One that has not been answered yet may be on its way still: it is asked for again.
+    if (const auto found = requests_.find(key); found != requests_.end() &&
+                                                found->second.link == &link &&
+                                                found->second.known_at == link.welcome().epoch) {
       fail_request(key, absl::AbortedError(fmt::format(
                             "receiver {} says that request {} (attempt {:x}) does not live there",
                             link.address().init_endpoint, key.req_id, key.attempt)));
@@ -83,6 +104,20 @@ void Sender::on_end_notif(const PeerLink& link, const wire::EndNotif& notif) {
         key, Status(static_cast<StatusCode>(notif.code),
                     fmt::format("the receiver ended request {}: {}", notif.req_id, notif.message)));
   }
+}
+
+void Sender::on_drain_request(PeerLink& link, const wire::DrainRequest& request) {
+  const auto put = puts_.find(request.put_id);
+  if (put != puts_.end() && put->second->state() != PutTask::State::kEnded) {
+    // It gives everything back when it has drained. That it had to be asked means that its request
+    // has ended at the receiver.
+    if (&put->second->link() == &link) {
+      put->second->fail(absl::AbortedError(
+          fmt::format("the receiver wants the pages of put {} back", request.put_id)));
+    }
+    return;
+  }
+  link.send_drain({link.parties(), request.put_id, request.pages, request.generations, 0});
 }
 
 void Sender::drain_late(PeerLink& link, const wire::AllocResponse& response) {

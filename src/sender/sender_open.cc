@@ -28,6 +28,8 @@ void Sender::open(OpenSpec spec, Opened opened) {
   } else if (requests_.contains(key)) {
     why = absl::AlreadyExistsError(
         fmt::format("request {} (attempt {:x}) is open already", key.req_id, key.attempt));
+  } else if (const auto failed = failed_.find(key); failed != failed_.end()) {
+    why = failed_before(key, failed->second);
   } else if (const std::uint32_t pages = env_.staging->counts().total; chunks_of(spec) > pages) {
     why = absl::ResourceExhaustedError(fmt::format(
         "request {} has {} chunks, the sender has {} staging pages in all: it can never fit; "
@@ -132,6 +134,7 @@ void Sender::on_open_response(PeerLink& link, const wire::OpenResponse& response
 void Sender::reserve_staging(const RequestKey& key) {
   Request& request = requests_.at(key);
   request.phase = Request::Phase::kStaging;
+  request.known_at = request.opened_at;
   request.resend.reset();
   auto waiter = env_.staging->reserve(
       chunks_of(request.spec),

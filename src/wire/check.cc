@@ -237,6 +237,10 @@ Status check(const EndNotif& message) {
   return check_failure(message.code);
 }
 
+Status check(const DrainRequest& message) {
+  return check_length("generations", message.generations.size(), "pages", message.pages.size());
+}
+
 Status check(const FailNotif& message) {
   return check_failure(message.code);
 }

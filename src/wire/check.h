@@ -22,6 +22,7 @@ Status check(const DrainNotif& message);
 Status check(const DrainAck& message);
 Status check(const HeartbeatAck& message);
 Status check(const EndNotif& message);
+Status check(const DrainRequest& message);
 Status check(const FailNotif& message);
 Status check(const GroupJoin& message);
 Status check(const GroupJoinAck& message);

@@ -276,6 +276,13 @@ void fields(V& visit, Is<EndNotif> auto& m) {
 }
 
 template <typename V>
+void fields(V& visit, Is<DrainRequest> auto& m) {
+  visit.field("put_id", m.put_id);
+  visit.field("pages", m.pages);
+  visit.field("generations", m.generations);
+}
+
+template <typename V>
 void fields(V& visit, Is<FailNotif> auto& m) {
   visit.field("req_id", m.req_id);
   visit.field("sender_epoch", m.sender_epoch);

@@ -335,6 +335,15 @@ struct EndNotif {
   bool operator==(const EndNotif&) const = default;
 };
 
+/// Receiver → sender: these pages of a put have been in quarantine for a while; give them back.
+struct DrainRequest {
+  static constexpr const char* kType = "BatonDrainRequest";
+  std::uint64_t put_id = 0;
+  std::vector<std::uint32_t> pages;
+  std::vector<std::uint64_t> generations;
+  bool operator==(const DrainRequest&) const = default;
+};
+
 /// Sender → Baton proxy: this attempt has failed at one of its ranks and will not be decoded.
 struct FailNotif {
   static constexpr const char* kType = "BatonFailNotif";
@@ -397,6 +406,7 @@ using Message =
                  CacheQueryResponse, NixlInitRequest, NixlInitResponse, NixlMemRegRequest,
                  NixlMemRegResponse, Hello, Welcome, Refusal, OpenRequest, OpenResponse,
                  CommitRequest, CommitResponse, ChunkUpdate, DrainNotif, DrainAck, ReleaseNotif,
-                 Heartbeat, HeartbeatAck, EndNotif, FailNotif, GroupJoin, GroupJoinAck, GroupNotif>;
+                 Heartbeat, HeartbeatAck, EndNotif, DrainRequest, FailNotif, GroupJoin,
+                 GroupJoinAck, GroupNotif>;
 
 }  // namespace baton::wire

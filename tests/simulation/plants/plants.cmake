@@ -83,8 +83,8 @@ baton_plant_also(drain-while-writing
 
 baton_plant(drain-after-failed-write P3 "a put drains although its write failed with the connection"
   src/sender/put_task.cc
-  [==[if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&]==]
-  [==[if (!PLANTED && !slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status) &&]==])
+  [==[if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {]==]
+  [==[if (!PLANTED && !slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {]==])
 
 baton_plant(evict-chunk-of-live-request P1 "a claimed chunk may be evicted while it is read"
   src/receiver/claims.cc

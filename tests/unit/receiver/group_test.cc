@@ -186,6 +186,62 @@ TEST_F(GroupTest, ARankThatFailsEndsTheHoldsOfAll) {
   expect_all_free();
 }
 
+TEST_F(GroupTest, ALateCopyForAClaimedAttemptEndsNothingElsewhere) {
+  // A copy of rank 0's AllocRequest comes when rank 0 has been claimed and rank 1 has not.
+  world_.network.set_filter([](const control::Envelope& envelope) -> std::vector<Duration> {
+    const auto message = wire::decode(envelope.payload, {});
+    return std::holds_alternative<wire::AllocRequest>(*message)
+               ? std::vector<Duration>{Duration::zero(), std::chrono::seconds(3)}
+               : std::vector<Duration>{Duration::zero()};
+  });
+  open(0, "req", 0, 3);
+  open(1, "req", 0, 3);
+  const auto put0 = put(0, "req", 0, 3);
+  const auto put1 = put(1, "req", 0, 3);
+  ASSERT_TRUE(world_.scheduler.run_until([&] { return put0->done() && put1->done(); }));
+  EXPECT_TRUE(receivers_[0]->claim("req", tiny_keys(0, 3)).ok());
+  world_.scheduler.run_for(std::chrono::seconds(5));
+  const auto claim = receivers_[1]->claim("req", tiny_keys(0, 3));
+  EXPECT_TRUE(claim.ok()) << claim.status();
+}
+
+TEST_F(GroupTest, ARequestThatOneRankRefusesFailsOnAllAtOnce) {
+  const auto waits = open(0, "req", 0, 4);
+  EXPECT_FALSE(waits->result.has_value());
+  const auto refused = open(1, "req", 0, 5);  // More than the pool.
+  ASSERT_TRUE(refused->result.has_value());
+  world_.scheduler.run_for(std::chrono::milliseconds(100));
+  ASSERT_TRUE(waits->result.has_value());
+  EXPECT_THAT(std::string(waits->result->status().message()), HasSubstr("it can never fit"));
+}
+
+TEST_F(GroupTest, TwoSendersMustNotUseOneName) {
+  open(0, "req", 0, 1);
+  SenderNode other(world_, 8, sender_rank(0));
+  std::optional<Status> second;
+  other->open({receivers_[0]->address(), {"req", 7}, tiny_keys(9, 1), 0, std::chrono::seconds(9)},
+              [&](auto result) { second = result.status(); });
+  world_.scheduler.run_for(std::chrono::seconds(1));
+  ASSERT_TRUE(second.has_value());
+  EXPECT_TRUE(absl::IsAlreadyExists(*second)) << *second;
+  EXPECT_TRUE(open(1, "req", 0, 1)->ok()) << "the first one is not concerned";
+}
+
+TEST_F(GroupTest, ALateJoinOfAFormerIncarnationIsIgnored) {
+  const Epoch former = receivers_[1]->epoch();
+  restart(1);
+  world_.scheduler.run_for(2 * kLease);
+  const auto first = open(0, "req", 0, 3);
+  const auto second = open(1, "req", 0, 3);
+  ASSERT_TRUE(first->ok() && second->ok());
+  auto ghost = *world_.network.connect_client(
+      "inproc://r0-alloc", "baton-" + former.hex() + "-9-group", [](std::string_view) {});
+  ASSERT_TRUE(ghost->send(wire::encode(wire::GroupJoin{former, 2, 1, {}})).ok());
+  world_.scheduler.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(pages(0).reserved, 3U);
+  EXPECT_EQ(pages(1).reserved, 3U);
+}
+
 TEST_F(GroupTest, APutThatIsRefusedAtOneRankEndsTheOther) {
   const auto put0 = put(0, "req", 0, 3);
   ASSERT_TRUE(world_.scheduler.run_until([&] { return put0->done(); }));

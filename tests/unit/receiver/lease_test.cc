@@ -101,9 +101,16 @@ TEST_F(LeaseTest, WhoBeatsButNeverDrainsIsFenced) {
   EXPECT_EQ(receiver_.pages().quarantined, 1U);
   raw_.next();  // The EndNotif.
   world_.scheduler.run_for(kLease / 2);
+  const auto reminder = std::get<wire::DrainRequest>(raw_.next());
+  EXPECT_EQ(reminder.put_id, 1U);
+  EXPECT_EQ(reminder.pages, std::vector{page});
+  EXPECT_EQ(reminder.generations, std::vector{generation_});
   beat({});
   EXPECT_EQ(receiver_.pages().quarantined, 1U) << "too early";
   world_.scheduler.run_for(kLease / 2);
+  beat({});
+  EXPECT_EQ(receiver_.pages().quarantined, 1U) << "still too early";
+  world_.scheduler.run_for(kLease / 4);
   EXPECT_EQ(receiver_.pages().free, 4U);
   EXPECT_FALSE(raw_.write(page, generation_, 7).ok());
 }

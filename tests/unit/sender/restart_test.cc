@@ -189,6 +189,94 @@ TEST_F(RestartTest, ALongRequestOutlivesManyLeases) {
   expect_claimable(receiver, "req", 0, 4);
 }
 
+TEST_F(RestartTest, TheLastPutDoesNotOvertakeAnEarlierOne) {
+  ReceiverNode receiver(world_, "r", 8);
+  SenderNode sender(world_, 8);
+  bool lost = false;
+  world_.network.set_filter([&](const control::Envelope& envelope) -> std::vector<Duration> {
+    const auto message = wire::decode(envelope.payload, {});
+    if (std::holds_alternative<wire::AllocRequest>(*message) && !std::exchange(lost, true)) {
+      return {};
+    }
+    return {Duration::zero()};
+  });
+  auto first = sender.spec("req", 0, 2, false);
+  first.total_chunks = 4;
+  const auto early = sender.submit(receiver, std::move(first));
+  const auto late = sender.submit(receiver, sender.spec("req", 2, 2));
+  run_to_end(early);
+  run_to_end(late);
+  EXPECT_TRUE(lost);
+  EXPECT_TRUE(early->status().ok()) << early->status();
+  ASSERT_TRUE(late->status().ok()) << late->status();
+  expect_claimable(receiver, "req", 0, 4);
+}
+
+TEST_F(RestartTest, AGrantThatWasNeverHeardOfIsGivenBackWhenAskedFor) {
+  ReceiverNode receiver(world_, "r", 8);
+  SenderNode sender(world_, 8);
+  run_to_end(sender.submit(receiver, sender.spec("warm", 20, 1)));
+  world_.network.set_filter([](const control::Envelope& envelope) -> std::vector<Duration> {
+    const auto message = wire::decode(envelope.payload, {});
+    return std::holds_alternative<wire::AllocResponse>(*message)
+               ? std::vector<Duration>{}
+               : std::vector<Duration>{Duration::zero()};
+  });
+  auto spec = sender.spec("req", 0, 3);
+  spec.timeout = std::chrono::milliseconds(500);
+  const auto put = sender.submit(receiver, std::move(spec));
+  run_to_end(put);
+  EXPECT_EQ(receiver.pages().quarantined, 3U);
+  world_.scheduler.run_for(std::chrono::seconds(8));
+  EXPECT_EQ(receiver.pages().quarantined, 0U) << "the sender was asked";
+  EXPECT_EQ(sender->transports_in_use().size(), 1U) << "and kept its connection";
+}
+
+TEST_F(RestartTest, ARepeatedRefusalAndALateWelcomeDoNoHarm) {
+  // A receiver that says "try again" twice, and then welcomes. By hand: ours would not.
+  ReceiverNode receiver(world_, "real", 8);
+  const auto real = *world_.network.connect_client(receiver.address().init_endpoint, "unused-x",
+                                                   [](std::string_view) {});
+  auto init = *world_.network.bind_server("inproc://liar-init",
+                                          [](const control::Route&, std::string_view) {});
+  control::Route from;
+  init = nullptr;
+  init = *world_.network.bind_server(
+      "inproc://liar-init",
+      [&from](const control::Route& route, std::string_view) { from = route; });
+  auto alloc = *world_.network.bind_server("inproc://liar-alloc",
+                                           [](const control::Route&, std::string_view) {});
+  SenderNode sender(world_, 8);
+  auto put = std::make_shared<PutResult>();
+  put->state = std::make_shared<detail::PutState>(world_.scheduler);
+  sender->submit({"inproc://liar-init", "inproc://liar-alloc"}, sender.spec("req", 0, 1),
+                 put->state);
+  ASSERT_TRUE(world_.scheduler.run_until([&] { return !from.empty(); }));
+  const auto say = [&](const wire::Message& inner) {
+    wire::NixlInitResponse response;
+    response.baton = wire::encode(inner);
+    ASSERT_TRUE(init->send(from, wire::encode(response)).ok());
+    world_.scheduler.run_ready();
+  };
+  const wire::Refusal again{static_cast<std::uint32_t>(StatusCode::kUnavailable), "try again"};
+  say(again);
+  say(again);
+  wire::Welcome welcome;
+  welcome.version = 2;
+  welcome.epoch = Epoch::random();
+  welcome.page_bytes = 4096;
+  welcome.page_count = 1;
+  welcome.max_keys = 10;
+  welcome.max_message_bytes = 10'000;
+  welcome.transport = "loopback";
+  welcome.ticket = "nonsense";
+  say(welcome);
+  run_to_end(put);
+  EXPECT_FALSE(put->status().ok());
+  world_.scheduler.run_for(std::chrono::seconds(1));  // The retry timers, if any are left.
+  EXPECT_EQ(sender.staging().counts().free, 8U);
+}
+
 /// What happens to the first message of each kind.
 class LossyTest : public RestartTest, public ::testing::WithParamInterface<std::string> {
  protected:

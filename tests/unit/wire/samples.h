@@ -129,6 +129,7 @@ inline std::vector<Message> all() {
       Heartbeat{parties(), 18, {}},
       HeartbeatAck{17, 0, "", {{"cmpl-2", 0}}},
       EndNotif{"cmpl-1", 6, 1, "cancelled at the receiver"},
+      DrainRequest{5, {1, 2}, {3, 4}},
       FailNotif{"cmpl-1", epoch(1), 6, 3, 4, "the put took too long"},
       GroupJoin{epoch(1), 2, 1, {{"cmpl-1", 6}}},
       GroupJoinAck{epoch(0x80), 0, "", {{"cmpl-2", 7}}},
