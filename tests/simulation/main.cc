@@ -86,6 +86,7 @@ int run(const Command& command) {
       return 1;
     }
     fmt::print("seed={} promise=P{} {}\n", seed, promise, result.violation->what);
+    std::fflush(stdout);  // What follows may take long, or die.
   }
   if (command.stats) {
     print_stats(totals.coverage);

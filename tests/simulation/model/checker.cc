@@ -43,6 +43,7 @@ void Checker::receiver_started(const std::string& name, const Epoch& epoch,
 }
 
 void Checker::crashed(const std::string& name) {
+  watches_failures_ &= name != "proxy";  // Its successor is told nothing of what began before.
   const auto found = alive_.find(name);
   if (found == alive_.end()) {
     return;
@@ -119,6 +120,10 @@ void Checker::put_ended(const AttemptName& name, const Status& status) {
                                      name.req_id, std::string(status.message())));
   }
   seen.failed = true;
+  if (watches_failures_ && !seen.failure_told) {
+    broken(Promise::kP5,
+           fmt::format("a put of request {} has failed, and the proxy was not told", name.req_id));
+  }
 }
 
 void Checker::staging_taken(const AttemptName& name, std::uint32_t pages) {

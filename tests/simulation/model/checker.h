@@ -65,6 +65,8 @@ class Checker {
   /// Does a chunk that `receiver` says it has have its bytes?
   CallWatch& calls() { return calls_; }
 
+  /// From now on a Baton proxy must hear of failures, as long as it doesn't crash.
+  void watch_failures() { watches_failures_ = true; }
   /// From now on every request must be admitted at both ranks, or at none, at about the same time.
   void watch_ranks() { watches_ranks_ = true; }
 
@@ -145,6 +147,7 @@ class Checker {
     TimePoint since;
   };
   bool watches_ranks_ = false;
+  bool watches_failures_ = false;
   std::map<std::pair<std::string, std::uint64_t>, HalfAdmitted> half_admitted_;
 };
 

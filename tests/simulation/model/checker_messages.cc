@@ -266,9 +266,9 @@ void Checker::see(const Envelope& /*from*/, const Epoch& sender,
   }
 }
 
-void Checker::see(const Envelope& /*from*/, const Epoch& /*sender*/,
-                  const wire::FailNotif& /*message*/) {
+void Checker::see(const Envelope& /*from*/, const Epoch& sender, const wire::FailNotif& message) {
   coverage_.hit(Point::kFailureTold);
+  notices_.attempt(sender, message.req_id, message.attempt).failure_told = true;
 }
 
 // ---- the word to the proxy ---------------------------------------------------------------------

@@ -21,6 +21,7 @@ struct AttemptSeen {
   bool sealed = false;
   bool failed = false;
   bool notified = false;
+  bool failure_told = false;
   /// Something that ends requests at receivers has befallen it: what was committed may be gone.
   bool disturbed = false;
 };

@@ -140,6 +140,13 @@ baton_plant(lose-refused-open P5 "who opens a request in vain is not called back
     env_.scheduler.post([opened = std::move(request.opened), why]() mutable { opened(why); });
   }]==])
 
+baton_plant(hide-failure-from-proxy P5 "a Baton proxy is not told that a put failed"
+  src/sender/sender.cc
+  [==[  tell_proxy(key, request, why);]==]
+  [==[  if (!PLANTED) {
+    tell_proxy(key, request, why);
+  }]==])
+
 baton_plant(call-back-twice P5 "a put's callback comes twice for a key"
   src/sender/put_task.cc
   [==[on_key_done(key, status);]==]

@@ -17,6 +17,9 @@ World::World(std::uint64_t seed, const Profile& with, bool verbose)
       hub(clock, {.piece_bytes = kPieceBytes}),
       network(clock) {
   hub.set_conditions(&conditions);
+  if (profile.baton_proxy) {
+    checker.watch_failures();
+  }
   if (profile.ranks == 2 && profile.level == FaultLevel::kNone) {
     checker.watch_ranks();
   }
