@@ -79,6 +79,7 @@ class Receiver final : private RequestListener,
     transport::Transport* transport = nullptr;
     std::uint32_t version = 0;  ///< of the protocol, as agreed
     std::uint64_t hello = 0;    ///< number of the connection that said the last hello
+    std::string welcome;        ///< the answer to it
     control::Route route;       ///< of its alloc client; empty until it has spoken there
     TimePoint heard{};          ///< when it last spoke
     bool connected = false;
@@ -109,8 +110,8 @@ class Receiver final : private RequestListener,
   Status check_parties(const control::Route& from, const wire::Parties& parties);
   StatusOr<std::string> issue_ticket(const Epoch& sender, transport::Transport& transport,
                                      std::uint32_t version);
-  /// A hello of a connection that the sender has replaced since.
-  bool is_outdated(const control::Route& from, const Epoch& sender) const;
+  /// A hello that came before: it is answered as it was, or not at all.
+  bool is_repeated(const control::Route& from, const Epoch& sender);
   /// Ends what was silent for too long; at a fixed pace.
   void sweep();
   void schedule_sweep();

@@ -40,8 +40,7 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
                "the hello speaks for sender {}, its socket does not", hello->epoch.brief())));
     return;
   }
-  if (hello != nullptr && is_outdated(from, hello->epoch)) {
-    log::debug("an old hello of sender {} came late", hello->epoch.brief());
+  if (hello != nullptr && is_repeated(from, hello->epoch)) {
     return;
   }
   StatusOr<wire::Welcome> result = hello != nullptr
@@ -51,10 +50,12 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
                                                         : std::string(inner.status().message())));
   wire::NixlInitResponse response;
   if (result.ok()) {
-    peers_.at(hello->epoch).hello = control::connection_number(from);
     log::info("sender {} introduced itself; it will write over {}", hello->epoch.brief(),
               result->transport);
     response.baton = wire::encode(*std::move(result));
+    Peer& peer = peers_.at(hello->epoch);
+    peer.hello = control::connection_number(from);
+    peer.welcome = wire::encode(response);
   } else {
     ++refused_handshakes_;
     log::limited_warning("handshake refused: {}", std::string(result.status().message()));
@@ -64,9 +65,22 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
   static_cast<void>(init_->send(from, wire::encode(response)));  // A vanished sender asks again.
 }
 
-bool Receiver::is_outdated(const control::Route& from, const Epoch& sender) const {
+bool Receiver::is_repeated(const control::Route& from, const Epoch& sender) {
   const auto peer = peers_.find(sender);
-  return peer != peers_.end() && control::connection_number(from) < peer->second.hello;
+  const std::uint64_t number = control::connection_number(from);
+  if (peer == peers_.end() || number == 0 || number > peer->second.hello) {
+    return false;
+  }
+  if (number < peer->second.hello) {
+    log::debug("a hello of sender {} came late, from a connection that it has replaced",
+               sender.brief());
+    return true;
+  }
+  if (!peer->second.connected && !peer->second.fencing) {
+    static_cast<void>(init_->send(from, peer->second.welcome));  // The first may be lost.
+    return true;
+  }
+  return peer->second.connected;
 }
 
 StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {

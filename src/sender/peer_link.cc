@@ -15,6 +15,8 @@ namespace {
 
 /// Between two hellos to a receiver that says "try again".
 constexpr Duration kRetryDelay = std::chrono::milliseconds(50);
+/// Between two to one that says nothing: the connection may have lost the first.
+constexpr Duration kRepeatDelay = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -97,7 +99,19 @@ void PeerLink::send_hello() {
   request.baton = wire::encode(hello);
   if (Status sent = init_->send(wire::encode(request)); !sent.ok()) {
     scheduler_.post(attempt_->guard([this, sent] { finish(sent); }));
+    return;
   }
+  send_hello_after(kRepeatDelay);  // A receiver that has answered it ignores it, or answers again.
+}
+
+void PeerLink::send_hello_after(Duration delay) {
+  scheduler_.cancel(retry_timer_);
+  retry_timer_ = scheduler_.run_after(delay, attempt_->guard([this] {
+    retry_timer_ = kNoTimer;
+    if (state_ == State::kHandshaking) {
+      send_hello();
+    }
+  }));
 }
 
 void PeerLink::on_init_payload(std::string_view payload) {
@@ -139,13 +153,7 @@ void PeerLink::on_refusal(const wire::Refusal& refusal) {
   const auto code = static_cast<StatusCode>(refusal.code);
   if (code == StatusCode::kUnavailable) {
     // The receiver still fences this sender's former connection; the deadline bounds the retries.
-    scheduler_.cancel(retry_timer_);  // The refusal may come twice.
-    retry_timer_ = scheduler_.run_after(kRetryDelay, attempt_->guard([this] {
-      retry_timer_ = kNoTimer;
-      if (state_ == State::kHandshaking) {
-        send_hello();
-      }
-    }));
+    send_hello_after(kRetryDelay);
     return;
   }
   finish(Status(code, fmt::format("receiver {} refused the handshake: {}", address_.init_endpoint,

@@ -97,6 +97,7 @@ class PeerLink {
  private:
   void start_handshake();
   void send_hello();
+  void send_hello_after(Duration delay);
   void on_init_payload(std::string_view payload);
   void on_refusal(const wire::Refusal& refusal);
   void on_welcome(wire::Welcome welcome);

@@ -342,11 +342,11 @@ TEST_P(LossyTest, ComesAgainMuchLater) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Messages, LossyTest,
-                         ::testing::Values("AllocRequest", "AllocResponse", "BatonOpenRequest",
-                                           "BatonOpenResponse", "BatonCommitRequest",
-                                           "BatonCommitResponse", "BatonChunkUpdate", "CancelNotif",
-                                           "BatonDrainNotif", "BatonDrainAck", "BatonHeartbeat",
-                                           "BatonHeartbeatAck"),
+                         ::testing::Values("NixlInitRequest", "NixlInitResponse", "AllocRequest",
+                                           "AllocResponse", "BatonOpenRequest", "BatonOpenResponse",
+                                           "BatonCommitRequest", "BatonCommitResponse",
+                                           "BatonChunkUpdate", "CancelNotif", "BatonDrainNotif",
+                                           "BatonDrainAck", "BatonHeartbeat", "BatonHeartbeatAck"),
                          [](const auto& test) { return test.param; });
 
 // ---- versions ----------------------------------------------------------------------------------
