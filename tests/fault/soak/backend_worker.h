@@ -1,32 +1,19 @@
 // What prefillers and decoders of the soak have in common.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "baton/pd_backend.h"
 #include "tests/fault/soak/fleet.h"
 #include "tests/support/backend_pair.h"
+#include "tests/support/waiting.h"
 
 namespace baton::soak {
-
-/// Until `done()`, or `limit` is over. For what Baton has no event of: a port that becomes free
-/// again, and counts. False if it was in vain.
-template <typename Done>
-bool wait_until(Done done, std::chrono::milliseconds limit) {
-  constexpr std::chrono::milliseconds kPause{2};
-  const auto give_up = std::chrono::steady_clock::now() + limit;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > give_up) {
-      return false;
-    }
-    std::this_thread::sleep_for(kPause);
-  }
-  return true;
-}
 
 /// A killed incarnation's ports may stay taken for a moment. Null, having said why, if it is
 /// longer.
@@ -36,7 +23,7 @@ inline std::unique_ptr<PdBackend> start_backend(const Fleet& fleet, const Place&
   layout.world_size = fleet.options().ranks;
   layout.worker_id = place.rank;
   auto backend = PdBackend::create(fleet.backend_options(place), layout);
-  wait_until(
+  testing::wait_until(
       [&] {
         if (!backend.ok()) {
           backend = PdBackend::create(fleet.backend_options(place), layout);
@@ -51,7 +38,7 @@ inline std::unique_ptr<PdBackend> start_backend(const Fleet& fleet, const Place&
   return *std::move(backend);
 }
 
-/// The rest of the counts, for whoever looks for lost pages.
+/// For whoever looks for lost pages.
 inline std::string describe(const BackendStats& stats) {
   return fmt::format(
       "{} of {} pages free, {} reserved, {} granted, {} held, {} retained, {} quarantined; {} "
@@ -59,6 +46,19 @@ inline std::string describe(const BackendStats& stats) {
       stats.pages_free, stats.pages_total, stats.pages_reserved, stats.pages_granted,
       stats.pages_held, stats.pages_retained, stats.pages_quarantined, stats.requests,
       stats.requests_waiting, stats.puts);
+}
+
+/// Nothing is under way: what came back, and what did not.
+inline Message settle(PdBackend& backend) {
+  Message settled;
+  settled.word = Word::kSettled;
+  const bool came_back = testing::everything_comes_back(backend, kSettleLimit);
+  const BackendStats stats = backend.stats();
+  settled.count = static_cast<std::uint32_t>(stats.pages_total - stats.pages_free);
+  if (!came_back || stats.pages_quarantined > 0) {
+    settled.set_status(absl::InternalError(describe(stats)));
+  }
+  return settled;
 }
 
 }  // namespace baton::soak

@@ -1,6 +1,4 @@
 // A decoder of the soak: claims what the proxy released, and compares every byte.
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "tests/fault/soak/backend_worker.h"
@@ -18,24 +16,6 @@ Message compare(const RequestPlan& plan, std::uint32_t rank, const StatusOr<Clai
     }
   }
   return answer;
-}
-
-Message settle(PdBackend& backend) {
-  Message settled;
-  settled.word = Word::kSettled;
-  wait_until(
-      [&] {
-        backend.evict_all_retained();
-        const BackendStats stats = backend.stats();
-        return stats.pages_free == stats.pages_total && stats.requests == 0;
-      },
-      kSettleLimit);
-  const BackendStats stats = backend.stats();
-  settled.count = static_cast<std::uint32_t>(stats.pages_total - stats.pages_free);
-  if (settled.count > 0 || stats.requests > 0 || stats.pages_quarantined > 0) {
-    settled.set_status(absl::InternalError(describe(stats)));
-  }
-  return settled;
 }
 
 }  // namespace

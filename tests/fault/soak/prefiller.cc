@@ -1,6 +1,5 @@
 // A prefiller of the soak: a thread a request, as an engine's workers would.
-#include <fmt/format.h>
-
+#include <thread>
 #include <utility>
 
 #include "tests/fault/soak/backend_worker.h"
@@ -84,24 +83,6 @@ class Prefiller {
   const Place place_;
   PdBackend& backend_;
 };
-
-/// Pages that are still not free.
-Message settle(PdBackend& backend) {
-  Message settled;
-  settled.word = Word::kSettled;
-  wait_until(
-      [&] {
-        const BackendStats stats = backend.stats();
-        return stats.pages_free == stats.pages_total && stats.requests == 0;
-      },
-      kSettleLimit);
-  const BackendStats stats = backend.stats();
-  settled.count = static_cast<std::uint32_t>(stats.pages_total - stats.pages_free);
-  if (settled.count > 0 || stats.requests > 0) {
-    settled.set_status(absl::InternalError(describe(stats)));
-  }
-  return settled;
-}
 
 }  // namespace
 

@@ -64,7 +64,7 @@ int run_proxy(const Fleet& fleet, const Channel& driver) {
   std::unique_ptr<Proxy> proxy;
   (*loop)->run_sync([&] { proxy = std::make_unique<Proxy>(**loop, fleet, driver); });
   Status bound;
-  const bool began = wait_until(
+  const bool began = testing::wait_until(
       [&] {
         (*loop)->run_sync([&] { bound = proxy->bind(); });
         return bound.ok();
