@@ -23,11 +23,17 @@ constexpr std::uint32_t kReachedAt = 70;  // in the second
 constexpr std::uint16_t kInitPort = 7001;
 constexpr std::uint16_t kAllocPort = 7002;
 constexpr std::uint16_t kDataPort = 7003;
+constexpr const char* kToAlloc = "tcp dport 7002";
+constexpr const char* kFromAlloc = "tcp sport 7002";
 constexpr auto kLease = 1'500ms;
 /// Longer than anything that a lease and a handshake can end.
 constexpr auto kPutLimit = 20'000ms;
 /// For a slow machine; with a lease, still shorter than kPutLimit and the like.
 constexpr auto kSlack = 4'000ms;
+constexpr auto kHandshakeLimit = 2'000ms;
+constexpr auto kDrainLimit = 500ms;
+/// How long a put lives on when the other side falls silent: it is noticed, sought again, drained.
+constexpr auto kSilentPutLimit = kLease * 5 / 4 + kHandshakeLimit + kDrainLimit + kSlack;
 
 /// What the driver orders, with a number. Each but the first two is answered, by 0 if all is well.
 enum Order : std::uint64_t {
@@ -46,8 +52,8 @@ constexpr std::uint64_t kHangs = 1'000;
 Options options(Role role) {
   Options options = small_options(role, kPages, TransportChoice::kTcp);
   options.pd_lease_ms = kLease;
-  options.pd_drain_timeout_ms = 500ms;
-  options.pd_handshake_timeout_ms = 2'000ms;
+  options.pd_drain_timeout_ms = kDrainLimit;
+  options.pd_handshake_timeout_ms = kHandshakeLimit;
   options.pd_put_timeout_ms = kPutLimit;
   options.pd_claim_timeout_ms = kPutLimit;
   options.pd_claim_ttl_ms = 60'000ms;
@@ -106,7 +112,7 @@ int run_prefiller(const Wire& driver) {
     } else if (*order == kAwaitPeer) {
       driver.send(wait_until([&] { return !prefill->transports_in_use().empty(); }) ? 0 : 1);
     } else if (*order == kAwaitEnd) {
-      const Status ended = put.wait(kPutLimit + 5s);
+      const Status ended = put.wait(kSilentPutLimit);
       driver.send(put.done() ? static_cast<std::uint64_t>(ended.code()) : kHangs);
     } else {
       driver.send(everything_comes_back(*prefill, std::chrono::milliseconds(value)) ? 0 : 1);
@@ -158,7 +164,13 @@ int run_decoder(const Wire& driver) {
 }
 
 enum class Moment : std::uint8_t { kHandshake, kAllocation, kWrite, kCommit };
-enum class Fault : std::uint8_t { kLinkDown, kLossToDecoder, kLossToPrefiller };
+enum class Fault : std::uint8_t {
+  kLinkDown,
+  kLossToDecoder,
+  kLossToPrefiller,
+  kControlLossToDecoder,  ///< of the alloc port's alone: bytes and acknowledgements of data pass
+  kControlLossToPrefiller,
+};
 
 struct Case {
   Moment moment;
@@ -210,14 +222,14 @@ class CutNetwork {
   void meet_fault() {
     switch (case_.moment) {
       case Moment::kHandshake:  // The welcome is there, the data connection can't be made.
-        hosts_.deafen_second(kDataPort);
+        hosts_.deafen_second(fmt::format("tcp dport {}", kDataPort));
         tell(prefiller_, kSubmit, kFirst);
         EXPECT_EQ(ask(decoder_, kAwaitPeer), 0U);
         hosts_.let_second_hear();
         begin_fault();
         return;
       case Moment::kAllocation:  // Both know each other, the AllocRequest does not arrive.
-        hosts_.deafen_second(kAllocPort);
+        hosts_.deafen_second(kToAlloc);
         tell(prefiller_, kSubmit, kFirst);
         EXPECT_EQ(ask(prefiller_, kAwaitPeer), 0U);
         hosts_.let_second_hear();
@@ -245,6 +257,10 @@ class CutNetwork {
         return hosts_.deafen_second();
       case Fault::kLossToPrefiller:
         return hosts_.deafen_first();
+      case Fault::kControlLossToDecoder:
+        return hosts_.deafen_second(kToAlloc);
+      case Fault::kControlLossToPrefiller:
+        return hosts_.deafen_first(kFromAlloc);
     }
   }
   void end_fault() const {
@@ -252,8 +268,10 @@ class CutNetwork {
       case Fault::kLinkDown:
         return hosts_.mend();
       case Fault::kLossToDecoder:
+      case Fault::kControlLossToDecoder:
         return hosts_.let_second_hear();
       case Fault::kLossToPrefiller:
+      case Fault::kControlLossToPrefiller:
         return hosts_.let_first_hear();
     }
   }
@@ -314,7 +332,11 @@ void run_all(Moment moment) {
         Case{moment, Fault::kLossToDecoder, 3s, "loss to the decoder"},
         Case{moment, Fault::kLossToPrefiller, 3s, "loss to the prefiller"},
         Case{moment, Fault::kLossToDecoder, 0s, "loss to the decoder for good"},
-        Case{moment, Fault::kLossToPrefiller, 0s, "loss to the prefiller for good"}}) {
+        Case{moment, Fault::kLossToPrefiller, 0s, "loss to the prefiller for good"},
+        Case{moment, Fault::kControlLossToDecoder, 0s, "control loss to the decoder for good"},
+        Case{moment, Fault::kControlLossToPrefiller, 3s, "control loss to the prefiller"},
+        Case{moment, Fault::kControlLossToPrefiller, 0s,
+             "control loss to the prefiller for good"}}) {
     cases.emplace_back(each.name, std::make_unique<Child>([each](const Wire&) {
                          SCOPED_TRACE(each.name);
                          CutNetwork(each).run();

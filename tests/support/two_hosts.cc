@@ -78,10 +78,6 @@ void TwoHosts::mend() const {
   run_in(first_, "ip link set baton0 up");
 }
 
-void TwoHosts::deafen_second(std::uint16_t port) const {
-  deafen(second_, fmt::format("tcp dport {}", port));
-}
-
 void TwoHosts::deafen(pid_t host, const std::string& match) {
   run_in(host, fmt::format("nft 'add table inet baton; add chain inet baton in {{ type filter hook "
                            "input priority 0; }}; add rule inet baton in iifname baton0 {} drop'",

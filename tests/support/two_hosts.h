@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -29,10 +28,9 @@ class TwoHosts {
   void cut() const;
   void mend() const;
 
-  /// What comes in at a host is lost: all of it, or what goes to one TCP port.
-  void deafen_first() const { deafen(first_, ""); }
-  void deafen_second() const { deafen(second_, ""); }
-  void deafen_second(std::uint16_t port) const;
+  /// What comes in at a host is lost: all of it, or what an nftables expression matches.
+  void deafen_first(const std::string& match = "") const { deafen(first_, match); }
+  void deafen_second(const std::string& match = "") const { deafen(second_, match); }
   void let_first_hear() const { let_hear(first_); }
   void let_second_hear() const { let_hear(second_); }
 
