@@ -73,7 +73,7 @@ Options Fleet::backend_options(const Place& place) const {
     options.pd_proxy_port = proxy_port();
     options.pd_proxy_kind = ProxyKind::kBaton;
   }
-  options.pd_lease_ms = milliseconds(1'000);
+  options.pd_lease_ms = kLease;
   options.pd_drain_timeout_ms = milliseconds(500);
   options.pd_handshake_timeout_ms = milliseconds(3'000);
   options.pd_admission_timeout_ms = milliseconds(6'000);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 
 namespace baton::soak {
 
+inline constexpr std::chrono::milliseconds kLease{1'000};
 /// How long the survivors may take, once nothing is under way, until every page is free: a claim's
 /// time to live, a lease, its sweep and a drain, with room for a slow machine.
 inline constexpr std::chrono::milliseconds kSettleLimit{10'000};
