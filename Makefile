@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers sim plants fuzz format tidy clean
+.PHONY: help deps build demo test test-sanitizers sim plants soak fuzz format tidy clean
 
 NINJA := ninja
 
@@ -48,6 +48,13 @@ sim: deps build/build.ninja ## simulate 20,000 seeds; one of them, with its hist
 plants: deps build/build.ninja ## break the logic in each known way; one: build/bin/baton-sim-plants --plant free-before-fence --seeds 1..2000
 	$(NINJA) -C build baton-sim-plants
 	scripts/find-plants.sh 2000
+
+ROUNDS ?= 100
+soak: deps build/build.ninja ## kill processes under load for ROUNDS rounds on each transport (default 100)
+	$(NINJA) -C build baton-soak
+	build/bin/baton-soak --rounds $(ROUNDS) --transport shm
+	build/bin/baton-soak --rounds $(ROUNDS) --transport tcp
+	build/bin/baton-soak --rounds $(ROUNDS) --ranks 2
 
 format: ## rewrite all C++ sources with clang-format
 	@scripts/install-deps.sh clang-format-16
