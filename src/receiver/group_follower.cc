@@ -123,8 +123,16 @@ void GroupFollower::lose_leader(const Status& why) {
     return;
   }
   leader_.reset();
+  for (auto& [name, undecided] : undecided_) {
+    if (Request* request = table_.find_attempt(name); request != nullptr) {
+      table_.withdraw(*request);  // If it was reserved; the next leader may admit it.
+    }
+    undecided = {};
+  }
   for (const AttemptName& name : table_.living_attempts()) {
-    end_here_(name, why);
+    if (!undecided_.contains(name)) {
+      end_here_(name, why);
+    }
   }
 }
 

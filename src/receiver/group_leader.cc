@@ -86,12 +86,18 @@ void GroupLeader::handle(const control::Route& from, const wire::GroupJoin& join
 
 void GroupLeader::lose(Follower& follower, const Status& why) {
   follower.present = false;
-  for (const AttemptName& name : table_.living_attempts()) {
-    fail(name, why);
+  const auto rank = static_cast<std::size_t>(&follower - followers_.data());
+  for (auto& [name, attempt] : attempts_) {
+    if (!attempt.admitted) {
+      attempt.ranks[rank] = Attempt::Rank::kAbsent;  // Its successor may open it.
+      give_up_try(name, attempt);
+    }
   }
-  const auto undecided = std::exchange(attempts_, {});
-  for (const auto& [name, attempt] : undecided) {
-    fail(name, why);
+  for (const AttemptName& name : table_.living_attempts()) {
+    const Request* request = table_.find_attempt(name);
+    if (request != nullptr && request->state != Request::State::kWaiting) {
+      fail(name, why);
+    }
   }
 }
 
@@ -196,16 +202,17 @@ Status GroupLeader::handle(const control::Route& from, const wire::GroupNotif& n
     }
   } else if (notif.word == GroupWord::kRefused && current) {
     attempt.ranks[rank] = Attempt::Rank::kRefused;
-    on_refused(notif.attempt, attempt);
+    give_up_try(notif.attempt, attempt);
   }
   return absl::OkStatus();
 }
 
-void GroupLeader::on_refused(const AttemptName& name, Attempt& attempt) {
-  say_to_all(name, GroupWord::kWithdraw, attempt.round);
-  attempt.round = 0;
-  std::replace(attempt.ranks.begin(), attempt.ranks.end(), Attempt::Rank::kReserved,
-               Attempt::Rank::kOpened);
+void GroupLeader::give_up_try(const AttemptName& name, Attempt& attempt) {
+  if (attempt.round != 0) {
+    say_to_all(name, GroupWord::kWithdraw, std::exchange(attempt.round, 0));
+    std::replace(attempt.ranks.begin(), attempt.ranks.end(), Attempt::Rank::kReserved,
+                 Attempt::Rank::kOpened);
+  }
   if (Request* request = table_.find_attempt(name); request != nullptr) {
     table_.withdraw(*request);
     update(name, attempt);

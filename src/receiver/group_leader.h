@@ -59,7 +59,8 @@ class GroupLeader final : public Group {
 
   Attempt& attempt_of(const wire::AttemptName& name);
   void update(const wire::AttemptName& name, Attempt& attempt);
-  void on_refused(const wire::AttemptName& name, Attempt& attempt);
+  /// Every rank gives its reservation back, and the attempt waits again.
+  void give_up_try(const wire::AttemptName& name, Attempt& attempt);
   void admit_if_all(const wire::AttemptName& name, Attempt& attempt);
   void fail(const wire::AttemptName& name, const Status& why);
   void lose(Follower& follower, const Status& why);

@@ -52,7 +52,7 @@ int run(const Arguments& arguments, const std::string& transport) {
   const Fleet fleet(arguments.fleet);
   std::vector<Worker> workers;
   for (const Place& place : fleet.places()) {
-    workers.push_back({place, fleet.spawn(place), false, {}});
+    workers.push_back({place, fleet.spawn(place), false});
   }
   if (!await_ready(workers)) {
     std::cerr << "baton-soak: not all processes began\n";

@@ -100,7 +100,7 @@ void Round::begin(std::uint32_t number) {
   Request& request = requests_[number];
   request.begun = true;
   for (const Worker& worker : workers_) {
-    request.touched |= may_meet_news_of(worker) && concerns(worker.place, request.plan);
+    request.touched |= !worker.ready && concerns(worker.place, request.plan);
   }
   request.expecting = true;
   tell(worker(Part::kProxy, 0, 0), Word::kExpect, number);
@@ -161,13 +161,6 @@ void Round::fail(Request& request, std::uint32_t number, const Status& why) {
 }
 
 // ---- deaths ------------------------------------------------------------------------------------
-
-/// A request that begins now may be ended by a death before it. A TP group ends all attempts that
-/// it has when it learns that a member has restarted: after a lease, a sweep, and a join.
-bool Round::may_meet_news_of(const Worker& worker) const {
-  const bool in_group = fleet_.options().ranks > 1 && worker.place.part == Part::kDecoder;
-  return !worker.ready || (in_group && Clock::now() - worker.restarted_at < 2 * kLease);
-}
 
 bool Round::concerns(const Place& place, const RequestPlan& plan) const {
   return place.part == Part::kProxy ||
@@ -257,7 +250,6 @@ void Round::wait_for_event(Clock::time_point deadline) {
 void Round::on_message(Worker& worker, const Message& message) {
   if (message.word == Word::kReady) {
     worker.ready = true;
-    worker.restarted_at = Clock::now();
   } else if (message.word == Word::kSettled) {
     --settling_;
     lost_pages_ += message.count;

@@ -17,7 +17,6 @@ struct Worker {
   Place place;
   std::unique_ptr<Process> process;
   bool ready = false;
-  std::chrono::steady_clock::time_point restarted_at;  ///< when it was ready again
 };
 
 struct Totals {
@@ -69,7 +68,6 @@ class Round {
   void on_broken(Request& request, const Worker& worker);
   void fail(Request& request, std::uint32_t number, const Status& why);
   void kill_and_restart();
-  bool may_meet_news_of(const Worker& worker) const;
   bool concerns(const Place& place, const RequestPlan& plan) const;
   Worker& worker(Part part, std::uint32_t index, std::uint32_t rank);
   void tell(Worker& to, Word word, std::uint32_t number);

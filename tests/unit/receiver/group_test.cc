@@ -274,6 +274,21 @@ TEST_F(GroupTest, AMemberThatRestartsEndsWhatLivesOnAll) {
   }
 }
 
+TEST_F(GroupTest, WhatWaitsGoesOnWaitingForTheSuccessorOfAMember) {
+  for (const std::uint32_t lost : {0U, 1U}) {
+    const std::string req_id = "req" + std::to_string(lost);
+    const auto waits = open(1 - lost, req_id, 0, 3);
+    restart(lost);
+    const auto early = open(lost, req_id, 0, 3);  // Perhaps before the others have met it.
+    world_.scheduler.run_for(2 * kLease);
+    EXPECT_TRUE(waits->ok() && early->ok()) << "rank " << lost << " restarted";
+    for (auto& sender : senders_) {
+      sender->cancel(req_id, absl::CancelledError(std::string("test")));
+    }
+    world_.scheduler.run_for(kLease);
+  }
+}
+
 TEST_F(GroupTest, AMemberThatFallsSilentEndsWhatLivesOnAll) {
   const auto first = open(0, "req", 0, 3);
   const auto second = open(1, "req", 0, 3);
