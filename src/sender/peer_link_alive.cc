@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/log.h"
+#include "src/sender/milliseconds.h"
 #include "src/sender/peer_link.h"
 
 namespace baton::sender {
@@ -14,10 +15,6 @@ namespace {
 constexpr std::int64_t kBeatsPerLease = 4;
 /// Times that a drain is said before the link is given up.
 constexpr std::int64_t kDrainTries = 4;
-
-std::int64_t to_ms(Duration duration) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-}
 
 }  // namespace
 

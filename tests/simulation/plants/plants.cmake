@@ -14,7 +14,7 @@ baton_plant(commit-without-digest P1 "bytes that never landed are committed"
   [==[if (digest != message.digests[index] && !PLANTED) {]==])
 
 baton_plant(count-failed-batch-as-done P2 "a refused commit counts as a commit"
-  src/sender/put_task.cc
+  src/sender/put_task_write.cc
   [==[if (response.code != 0) {]==]
   [==[if (response.code != 0 && !PLANTED) {]==])
 
@@ -26,7 +26,7 @@ baton_plant(already-there-for-in-flight P2 "a chunk in flight is answered as com
                               : key.state);]==])
 
 baton_plant(notify-before-left-out-chunks P2 "a put doesn't wait for the chunks that others write"
-  src/sender/put_task.cc
+  src/sender/put_task_write.cc
   [==[} else if (awaited_ > 0) {]==]
   [==[} else if (awaited_ > 0 && !PLANTED) {]==])
 
@@ -69,20 +69,20 @@ baton_plant(free-before-fence P3 "a lost sender's pages are free before it is fe
   peer.transport->revoke(sender, lifetime_.guard([this, sender] {]==])
 
 baton_plant(drain-while-writing P3 "a failed put gives pages back that it is still writing"
-  src/sender/put_task.cc
+  src/sender/put_task_end.cc
   [==[if (slices_busy_ == 0) {
     on_slices_idle();]==]
   [==[if (slices_busy_ == 0 || PLANTED) {
     on_slices_idle();]==])
 baton_plant_also(drain-while-writing
-  src/sender/put_task.cc
+  src/sender/put_task_end.cc
   [==[if (slices_busy_ > 0) {
     return;]==]
   [==[if (slices_busy_ > 0 && !(PLANTED && state_ == State::kDraining)) {
     return;]==])
 
 baton_plant(drain-after-failed-write P3 "a put drains although its write failed with the connection"
-  src/sender/put_task.cc
+  src/sender/put_task_write.cc
   [==[if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {]==]
   [==[if (!PLANTED && !slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {]==])
 
@@ -141,14 +141,14 @@ baton_plant(lose-refused-open P5 "who opens a request in vain is not called back
   }]==])
 
 baton_plant(hide-failure-from-proxy P5 "a Baton proxy is not told that a put failed"
-  src/sender/sender.cc
+  src/sender/sender_end.cc
   [==[  tell_proxy(key, request, why);]==]
   [==[  if (!PLANTED) {
     tell_proxy(key, request, why);
   }]==])
 
 baton_plant(call-back-twice P5 "a put's callback comes twice for a key"
-  src/sender/put_task.cc
+  src/sender/put_task_end.cc
   [==[on_key_done(key, status);]==]
   [==[on_key_done(key, status);
         if (PLANTED) {
@@ -174,7 +174,7 @@ baton_plant(forget-reservation-on-cancel P6 "a request that ends keeps its reser
   }]==])
 
 baton_plant(leak-reference-on-failure P6 "a failed put keeps its memory objects"
-  src/sender/put_task.cc
+  src/sender/put_task_end.cc
   [==[spec_.objects.clear();  // The references go back before anybody is told.]==]
   [==[if (PLANTED && !status.ok()) {
     new std::vector<MemoryObj>(std::move(spec_.objects));

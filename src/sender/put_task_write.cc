@@ -1,0 +1,177 @@
+// Writing and committing in slices: PutTask's half that moves bytes.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "src/sender/put_task.h"
+
+namespace baton::sender {
+namespace {
+
+/// A slice is committed as a whole while the next ones are written: large enough that a commit's
+/// round trip is small beside its copying time, small enough that verifying overlaps with writing.
+constexpr std::size_t kSliceBytes = std::size_t{4} << 20U;
+constexpr std::size_t kSliceChunks = 256;
+/// Slices that are written or digested at a time.
+constexpr std::size_t kMaxBusySlices = 2;
+
+}  // namespace
+
+// ---- writing -----------------------------------------------------------------------------------
+
+std::span<const std::byte> PutTask::bytes_of(const Grant& grant) const {
+  return spec_.objects[grant.key_index].bytes();
+}
+
+void PutTask::pump() {
+  while (state_ == State::kWriting && next_grant_ < grants_.size() &&
+         slices_busy_ < kMaxBusySlices) {
+    std::vector<std::size_t> members;
+    std::size_t bytes = 0;
+    while (next_grant_ < grants_.size() && members.size() < kSliceChunks &&
+           (members.empty() || bytes + bytes_of(grants_[next_grant_]).size() <= kSliceBytes)) {
+      bytes += bytes_of(grants_[next_grant_]).size();
+      members.push_back(next_grant_++);
+    }
+    start_slice(std::move(members));
+  }
+}
+
+void PutTask::start_slice(std::vector<std::size_t> members) {
+  const auto number = static_cast<std::uint32_t>(slices_.size());
+  Slice& slice = slices_.emplace_back();
+  slice.grants = std::move(members);
+  slice.steps_left = 1;
+  ++slices_busy_;
+  ++slices_open_;
+
+  std::vector<transport::WriteOp> ops;
+  for (const std::size_t index : slice.grants) {
+    const Grant& grant = grants_[index];
+    stats_.bytes_written += bytes_of(grant).size();
+    if (faults_.drop_write && faults_.drop_write(spec_.keys[grant.key_index])) {
+      continue;
+    }
+    ops.push_back({bytes_of(grant), grant.page, grant.generation, 0});
+  }
+  link_.transport().write_batch(link_.welcome().epoch, std::move(ops),
+                                lifetime_.guard([this, number](const Status& status) {
+                                  slices_[number].write_status = status;
+                                  on_slice_step(number);
+                                }));
+  if (!link_.welcome().digests) {
+    return;
+  }
+  slice.digests.resize(slice.grants.size());
+  slice.steps_left += slice.grants.size();
+  for (std::size_t i = 0; i < slice.grants.size(); ++i) {
+    digests_.add(bytes_of(grants_[slice.grants[i]]),
+                 lifetime_.guard([this, number, i](std::uint64_t digest) {
+                   slices_[number].digests[i] = digest;
+                   on_slice_step(number);
+                 }));
+  }
+}
+
+void PutTask::on_slice_step(std::uint32_t number) {
+  Slice& slice = slices_[number];
+  if (--slice.steps_left > 0) {
+    return;
+  }
+  --slices_busy_;
+  if (state_ == State::kDraining || state_ == State::kRestarting) {
+    if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {
+      // What the network still has of it may land yet: only the receiver's fence ends that, and
+      // no drain may say otherwise.
+      link_.reset_session(session_, Status(slice.write_status));
+    }
+    on_slices_idle();
+    return;
+  }
+  if (absl::IsInvalidArgument(slice.write_status)) {
+    fail(slice.write_status);
+    return;
+  }
+  if (!slice.write_status.ok()) {
+    // Its connection is gone, and the news of that is under way: the request decides what next.
+    link_.reset_session(session_, Status(slice.write_status));
+    return;
+  }
+  commit_slice(number);
+  pump();
+  update_state();
+}
+
+void PutTask::commit_slice(std::uint32_t number) {
+  slices_[number].sent = true;
+  if (Status sent = link_.send(commit_request(number)); !sent.ok()) {
+    fail(sent);
+  }
+}
+
+wire::CommitRequest PutTask::commit_request(std::uint32_t number) const {
+  wire::CommitRequest request;
+  request.parties = *parties_;
+  request.put_id = id_;
+  request.slice = number;
+  for (const std::size_t index : slices_[number].grants) {
+    request.pages.push_back(grants_[index].page);
+    request.generations.push_back(grants_[index].generation);
+  }
+  request.digests = slices_[number].digests;
+  return request;
+}
+
+// ---- committing → awaiting → settled -----------------------------------------------------------
+
+void PutTask::on_response(const wire::CommitResponse& response) {
+  if (state_ != State::kWriting && state_ != State::kCommitting) {
+    return;
+  }
+  if (response.slice >= slices_.size() || !slices_[response.slice].sent) {
+    fail(absl::DataLossError(
+        fmt::format("the receiver acknowledged slice {}, which was not sent", response.slice)));
+    return;
+  }
+  if (response.code != 0) {
+    fail(Status(static_cast<StatusCode>(response.code),
+                fmt::format("commit refused: {}", response.message)));
+    return;
+  }
+  Slice& slice = slices_[response.slice];
+  if (std::exchange(slice.acknowledged, true)) {
+    return;  // Said again.
+  }
+  for (const std::size_t index : slice.grants) {
+    grants_[index].committed = true;
+  }
+  stats_.chunks_sent += static_cast<std::uint32_t>(slice.grants.size());
+  --slices_open_;
+  update_state();
+}
+
+void PutTask::update_state() {
+  if (state_ != State::kWriting && state_ != State::kCommitting && state_ != State::kAwaiting) {
+    return;
+  }
+  if (next_grant_ < grants_.size() || slices_busy_ > 0) {
+    state_ = State::kWriting;
+  } else if (slices_open_ > 0) {
+    state_ = State::kCommitting;
+  } else if (awaited_ > 0) {
+    state_ = State::kAwaiting;
+  } else {
+    state_ = State::kSettled;
+    resend_.stop();
+    stats_.chunks_skipped = stats_.chunks_total - stats_.chunks_sent;
+    owner_.on_put_settled(*this);
+  }
+}
+
+void PutTask::complete() {
+  if (state_ == State::kSettled) {
+    end(absl::OkStatus());
+  }
+}
+
+}  // namespace baton::sender
