@@ -81,7 +81,8 @@ class Impostor final : private transport::WriteGuard {
   control::Route alloc_route_;
 };
 
-/// Two chunks put, and a request of one chunk opened and dropped; both at the impostor.
+/// Two chunks put, and a request of three opened, which waits for the staging of the put; given
+/// back at once. Both at the impostor.
 struct Work {
   Work(World& world, SenderNode& sender)
       : state(std::make_shared<detail::PutState>(world.scheduler)) {
@@ -91,7 +92,7 @@ struct Work {
     };
     sender->submit(Impostor::address(), std::move(spec), state);
     sender->open(
-        {Impostor::address(), {"open", 0}, testing::tiny_keys(10, 1), 0, std::chrono::seconds(20)},
+        {Impostor::address(), {"open", 0}, testing::tiny_keys(10, 3), 0, std::chrono::seconds(20)},
         [this](const auto& /*staging*/) { ++times_opened; });
   }
   void check_ended() const {

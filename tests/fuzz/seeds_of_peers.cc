@@ -117,6 +117,8 @@ Seeds receiver_seeds() {
   wire::LayoutInfo other = testing::tiny_layout();
   other.model_fingerprint = "weights-2";
   const auto grants = on_alloc(alloc(1, tiny_keys(0, 2), true));
+  wire::CommitRequest twice = commit(1, {0, 0});
+  twice.generations = {1, 1};
   return write({
       {"handed_off", {hello(2), grants, on_alloc(commit(1, {0, 1})), quarter_seconds(4)}},
       {"of_version_1", {hello(1), grants, on_alloc(commit(1, {0, 1})), broken()}},
@@ -129,6 +131,7 @@ Seeds receiver_seeds() {
        {hello(2), grants,
         on_alloc(wire::CancelNotif{kReq, {}, wire::CancelNotif::Baton{parties(), 0, "why"}}),
         on_alloc(wire::DrainNotif{parties(), 1, {0, 1}, {1, 2}, 1})}},
+      {"committed_twice", {hello(2), grants, on_alloc(twice), on_alloc(commit(1, {0, 1}))}},
       {"silent", {hello(2), grants, quarter_seconds(60), hello(2), grants}},
       {"connected_anew", {hello(2), grants, broken(), hello(1), grants}},
       {"of_another_model", {hello(2, other), on_init(wire::NixlInitRequest{"stock", {}})}},
@@ -152,6 +155,7 @@ Seeds sender_seeds() {
       {"ended",
        {welcome(2), allocated(kGranted, kGranted), on_alloc(wire::EndNotif{"put", 0, 1, "why"}),
         on_alloc(wire::DrainRequest{1, {0, 1}, {1, 2}}), on_alloc(wire::DrainAck{1, 0, "", 1})}},
+      {"opened", {welcome(2), opened(), quarter_seconds(90)}},
       {"forgotten",
        {welcome(2), quarter_seconds(20),
         on_alloc(wire::HeartbeatAck{1, 0, "", {{"put", 0}, {"open", 0}}})}},
