@@ -18,8 +18,6 @@ using testing::ReceiverNode;
 using testing::SenderNode;
 using testing::World;
 
-constexpr std::uint32_t kPages = 4;
-
 /// Says what it is told to; connects where it is welcome, and writes zeros where it is granted.
 class Intruder {
  public:
@@ -55,7 +53,7 @@ class Intruder {
         transport_->disconnect(receiver_);
         break;
     }
-    world_.scheduler.run_ready();
+    world_.scheduler.run_for(kReaction);
   }
 
  private:

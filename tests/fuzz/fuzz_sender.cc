@@ -16,8 +16,6 @@ using testing::ReceiverNode;
 using testing::SenderNode;
 using testing::World;
 
-constexpr std::uint32_t kPages = 4;
-
 /// Lets everybody write anywhere, and answers what it is told to.
 class Impostor final : private transport::WriteGuard {
  public:
@@ -62,7 +60,7 @@ class Impostor final : private transport::WriteGuard {
                                     absl::UnavailableError(std::string("on purpose")));
         break;
     }
-    world_.scheduler.run_ready();
+    world_.scheduler.run_for(kReaction);
   }
 
  private:
@@ -120,7 +118,7 @@ void run(std::string_view input) {
   Work work(world, sender);
   {
     Impostor impostor(world, sender.epoch());
-    world.scheduler.run_ready();
+    world.scheduler.run_for(kReaction);
     for (const Step& step : parse_script(input)) {
       impostor.act(step);
     }

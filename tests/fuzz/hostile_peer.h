@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,12 @@
 #include "tests/support/handoff.h"
 
 namespace baton::fuzz {
+
+/// Of every buffer.
+inline constexpr std::uint32_t kPages = 4;
+
+/// Enough for what a word sets off: connections are made by timers.
+inline constexpr Duration kReaction = std::chrono::milliseconds(1);
 
 inline Epoch epoch_of(std::uint8_t byte) {
   Epoch epoch;
