@@ -1,11 +1,9 @@
 // Whatever a sender says on both ports, with a data connection of its own where it was let in: the
 // receiver lives, every page is accounted for after each word (P6, P8), and once that sender is
 // gone all are free again, and an honest one can use them.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <variant>
 
