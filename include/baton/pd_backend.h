@@ -39,6 +39,8 @@ struct CacheLayout {
 struct TransferSpec {
   std::string req_id;
   /// A nonce that tells retries of one req_id apart; all ranks and all puts of one try share it.
+  /// Make it random: what has failed is remembered by it. The ranks of a TP group find each other
+  /// by it: with a world_size above 1, 0 is refused (kInvalidArgument).
   std::uint64_t attempt = 0;
   std::string receiver_host = "127.0.0.1";
   /// One a rank; indexed by this sender's worker_id.

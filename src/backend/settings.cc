@@ -42,6 +42,17 @@ Status check_req_id(const std::string& req_id, const Options& options) {
   return absl::OkStatus();
 }
 
+/// 0 is what an engine sends that never thought of it: every try would meet its former self.
+Status check_attempt(const TransferSpec& spec, const CacheLayout& layout) {
+  if (layout.world_size > 1 && spec.attempt == 0) {
+    return invalid(
+        fmt::format("request {}: attempt is 0; the ranks of a TP group find each other by it: make "
+                    "it random, the same on all ranks",
+                    spec.req_id));
+  }
+  return absl::OkStatus();
+}
+
 /// `full` cut down to fewer tokens.
 bool is_partial(const TensorMeta& meta, const TensorMeta& full) {
   const auto tokens = meta.tokens();
@@ -246,6 +257,9 @@ StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
   if (Status fine = check_req_id(spec.req_id, options); !fine.ok()) {
     return fine;
   }
+  if (Status fine = check_attempt(spec, layout); !fine.ok()) {
+    return fine;
+  }
   if (keys.empty() || keys.size() != objects.size()) {
     return invalid(
         fmt::format("a put needs as many memory objects as keys, at least one; request "
@@ -284,6 +298,9 @@ StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
 StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayout& layout,
                                         const Options& options) {
   if (Status fine = check_req_id(spec.to.req_id, options); !fine.ok()) {
+    return fine;
+  }
+  if (Status fine = check_attempt(spec.to, layout); !fine.ok()) {
     return fine;
   }
   const std::uint64_t chunks = spec.keys.empty() ? spec.to.total_chunks : spec.keys.size();

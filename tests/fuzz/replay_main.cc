@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 using Bytes = std::vector<std::uint8_t>;
 
 /// Most prefixes, and most flipped bits, of one file: of longer ones an even selection.
-constexpr std::size_t kMaxVariants = 20'000;
+constexpr std::size_t kDefaultVariants = 20'000;
 
 void run(const Bytes& input, std::size_t size) {
   // A block of exactly this size: a sanitizer sees a read beyond it.
@@ -28,10 +29,10 @@ void run(const Bytes& input, std::size_t size) {
   LLVMFuzzerTestOneInput(exact.get(), size);
 }
 
-std::size_t run_all(Bytes input) {
+std::size_t run_all(Bytes input, std::size_t max_variants) {
   const std::size_t bits = 8 * input.size();
-  const std::size_t prefix_step = input.size() / kMaxVariants + 1;
-  const std::size_t bit_step = bits / kMaxVariants + 1;
+  const std::size_t prefix_step = input.size() / max_variants + 1;
+  const std::size_t bit_step = bits / max_variants + 1;
   std::size_t count = 1;
   run(input, input.size());
   for (std::size_t size = 0; size < input.size(); size += prefix_step, ++count) {
@@ -58,8 +59,9 @@ std::vector<fs::path> files_of(const fs::path& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s CORPUS_FOLDER\n", argv[0]);
+  const std::size_t variants = argc == 3 ? std::strtoul(argv[2], nullptr, 10) : kDefaultVariants;
+  if (argc < 2 || argc > 3 || variants == 0) {
+    std::fprintf(stderr, "usage: %s CORPUS_FOLDER [VARIANTS]\n", argv[0]);
     return 2;
   }
   const std::vector<fs::path> files = files_of(argv[1]);
@@ -67,7 +69,7 @@ int main(int argc, char** argv) {
   for (const fs::path& file : files) {
     std::fprintf(stderr, "%s\n", file.filename().c_str());  // The last one, should it abort.
     std::ifstream stream(file, std::ios::binary);
-    inputs += run_all(Bytes(std::istreambuf_iterator<char>(stream), {}));
+    inputs += run_all(Bytes(std::istreambuf_iterator<char>(stream), {}), variants);
   }
   std::printf("%zu inputs from %zu files\n", inputs, files.size());
   return files.empty() ? 1 : 0;
