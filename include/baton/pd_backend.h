@@ -78,6 +78,7 @@ struct BackendStats {
   std::uint64_t puts = 0;              ///< sender: under way
   std::uint64_t peers = 0;
   std::uint64_t rejected_messages = 0;  ///< receiver: dropped as nonsense
+  std::uint64_t peers_cut_off = 0;      ///< receiver: for sending too much of it
 };
 
 struct FaultInjection;  // src/backend/fault_injection.h: deliberate damage, for tests

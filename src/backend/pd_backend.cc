@@ -178,6 +178,7 @@ BackendStats PdBackend::stats() {
     result.requests_waiting = receiver.waiting;
     result.peers = receiver.peers;
     result.rejected_messages = receiver.rejected_messages;
+    result.peers_cut_off = receiver.cut_off;
     return result;
   });
   return stats.ok() ? *stats : BackendStats{};

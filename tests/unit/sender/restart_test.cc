@@ -167,6 +167,27 @@ TEST_F(RestartTest, AReceiverThatFallsSilentIsFoundByItsLease) {
   EXPECT_EQ(receiver.pages().reserved, 0U) << "the receiver saw the connection end";
 }
 
+TEST_F(RestartTest, AnEndThatWasNotHeardOfIsLearntFromTheNextHeartbeat) {
+  ReceiverNode receiver(world_, "r", 8);
+  SenderNode sender(world_, 8);
+  auto first = sender.spec("req", 0, 2, false);
+  first.total_chunks = 4;
+  run_to_end(sender.submit(receiver, std::move(first)));
+  ASSERT_EQ(sender->stats().requests, 1U);
+  world_.network.set_filter([](const control::Envelope& envelope) -> std::vector<Duration> {
+    const auto message = wire::decode(envelope.payload, {});
+    return std::holds_alternative<wire::EndNotif>(*message)
+               ? std::vector<Duration>{}
+               : std::vector<Duration>{Duration::zero()};
+  });
+  EXPECT_TRUE(receiver->cancel_request("req"));
+  world_.scheduler.run_for(std::chrono::seconds(3));
+  EXPECT_EQ(sender->stats().requests, 0U);
+  const auto late = sender.submit(receiver, sender.spec("req", 2, 2));
+  run_to_end(late);
+  EXPECT_THAT(std::string(late->status().message()), HasSubstr("failed before"));
+}
+
 TEST_F(RestartTest, IdleLinksStayReady) {
   ReceiverNode receiver(world_, "r", 8);
   SenderNode sender(world_, 8);
