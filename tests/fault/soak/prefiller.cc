@@ -44,6 +44,7 @@ class Prefiller {
   TransferSpec transfer(const RequestPlan& plan, bool is_last) const {
     TransferSpec spec;
     spec.req_id = plan.req_id;
+    spec.attempt = 1;  // The names are unique, and each is tried once.
     spec.receiver_init_port = fleet_.init_ports(plan.decoder);
     spec.receiver_alloc_port = fleet_.alloc_ports(plan.decoder);
     spec.is_last_prefill = is_last;
