@@ -72,6 +72,14 @@ void Receiver::sweep() {
                            id.req_id, to_ms(config_.lease))));
     }
   }
+  // What a sender of version 1 has lost is never named or missed: it has the longest time that any
+  // request has.
+  for (const RequestId& id : table_.silent_since(env_.scheduler.now() - config_.claim_ttl)) {
+    end_and_tell(id, absl::DeadlineExceededError(fmt::format(
+                         "its sender has not spoken of request {} for {} ms (pd_claim_ttl_ms; it "
+                         "has no heartbeats)",
+                         id.req_id, to_ms(config_.claim_ttl))));
+  }
   ask_for_drains();
   if (++sweeps_ % kSweepsPerLease == 0) {
     strikes_.clear();  // Forgiven: only many in a lease cut off.
@@ -83,14 +91,17 @@ void Receiver::sweep() {
 
 void Receiver::ask_for_drains() {
   std::set<Epoch> overdue;
+  const auto rounds_without_lease =
+      static_cast<std::uint32_t>(kSweepsPerLease * (config_.claim_ttl / config_.lease + 1));
   for (const ChunkPool::Quarantined& page : pool_.age_quarantine()) {
     const auto peer = peers_.find(page.writer.sender);
-    if (peer == peers_.end() || peer->second.fencing || !has_leases(peer->second.version)) {
+    if (peer == peers_.end() || peer->second.fencing) {
       continue;
     }
-    if (page.rounds > kSweepsPerLease) {
+    const bool leased = has_leases(peer->second.version);
+    if (page.rounds > (leased ? kSweepsPerLease : rounds_without_lease)) {
       overdue.insert(page.writer.sender);
-    } else if (page.rounds == kSweepsPerLease / 2 && !peer->second.route.empty()) {
+    } else if (leased && page.rounds == kSweepsPerLease / 2 && !peer->second.route.empty()) {
       // It may never have heard of the grant: its put was over before the answer came, or that
       // was lost. A put that has ended drains what it is granted.
       answer(peer->second.route,
@@ -98,9 +109,8 @@ void Receiver::ask_for_drains() {
     }
   }
   for (const Epoch& sender : overdue) {
-    on_writer_gone(
-        sender, absl::DeadlineExceededError(fmt::format(
-                    "it did not give pages back for {} ms (pd_lease_ms)", to_ms(config_.lease))));
+    on_writer_gone(sender,
+                   absl::DeadlineExceededError(std::string("it did not give pages back in time")));
   }
 }
 

@@ -156,16 +156,19 @@ TEST_F(LeaseTest, AnotherIncarnationsHeartbeatRenewsNothing) {
   EXPECT_EQ(receiver_.pages().free, 4U);
 }
 
-TEST_F(LeaseTest, APeerOfVersionOneIsTrustedWhileItIsConnected) {
+TEST_F(LeaseTest, APeerOfVersionOneHasTheTimeOfAClaim) {
   RawSender old(world_, receiver_, {1, 1});
   old.connect();
   ASSERT_EQ(old.allocate(1, "req", 0, 1).baton->code, 0U);
-  world_.scheduler.run_for(std::chrono::hours(1));
+  world_.scheduler.run_for(std::chrono::seconds(299));  // pd_claim_ttl_ms is 300 s.
   EXPECT_EQ(receiver_.pages().granted, 1U);
-  EXPECT_TRUE(receiver_->cancel_request("req"));
-  world_.scheduler.run_for(std::chrono::hours(1));
-  EXPECT_TRUE(old.quiet()) << "it would not understand an EndNotif";
+  world_.scheduler.run_for(std::chrono::seconds(5));
   EXPECT_EQ(receiver_.pages().quarantined, 1U);
+  EXPECT_TRUE(old.quiet()) << "it would not understand an EndNotif";
+  world_.scheduler.run_for(std::chrono::seconds(290));
+  EXPECT_EQ(receiver_.pages().quarantined, 1U);
+  world_.scheduler.run_for(std::chrono::seconds(30));
+  EXPECT_EQ(receiver_.pages().free, 4U) << "fenced";
 }
 
 TEST_F(LeaseTest, RequestsThatComeAgainAreAnsweredAgainAndDoNothingTwice) {
