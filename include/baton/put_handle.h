@@ -21,7 +21,7 @@ struct PutStats {
   std::uint32_t chunks_skipped =
       0;  ///< left out: the receiver had them, or got them from another put
   std::uint64_t bytes_written = 0;
-  std::uint32_t restarts = 0;  ///< times it began anew because the receiver had restarted
+  std::uint32_t restarts = 0;            ///< times it began anew because the receiver had restarted
   std::chrono::nanoseconds duration{0};  ///< submission to the end
 };
 
