@@ -4,12 +4,12 @@
 
 #include <absl/functional/any_invocable.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <map>
 
 #include "baton/status.h"
+#include "src/base/batches.h"
 #include "src/receiver/request.h"
 #include "src/wire/messages.h"
 
@@ -60,18 +60,6 @@ class FailedAttempts {
 
 /// Ends an attempt at this rank: its sender is told. Nothing happens if none lives.
 using EndHere = absl::AnyInvocable<void(const wire::AttemptName& attempt, const Status& why)>;
-
-/// Calls `send` with at most `max` of `names` at a time; once, with none, if there are none.
-template <typename Names, typename Send>
-void in_batches(const Names& names, std::size_t max, Send send) {
-  std::size_t next = 0;
-  do {
-    const std::size_t end = std::min(next + max, names.size());
-    send(Names(names.begin() + static_cast<std::ptrdiff_t>(next),
-               names.begin() + static_cast<std::ptrdiff_t>(end)));
-    next = end;
-  } while (next < names.size());
-}
 
 /// Signs of life and repeated words in a lease.
 inline constexpr std::int64_t kGroupTicksPerLease = 4;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/base/batches.h"
 #include "src/base/log.h"
 #include "src/sender/milliseconds.h"
 #include "src/sender/peer_link.h"
@@ -82,20 +83,13 @@ void PeerLink::beat() {
     return;
   }
   beat_timer_ = scheduler_.run_after(beat_period_, attempt_->guard([this] { beat(); }));
-  const std::vector<wire::AttemptName> living = callbacks_.list_requests(*this);
-  std::size_t next = 0;
-  do {
-    const std::size_t end = std::min(next + config_.limits.max_named_requests, living.size());
-    wire::Heartbeat heartbeat;
-    heartbeat.parties = parties();
-    heartbeat.sequence = ++beats_;
-    heartbeat.requests.assign(living.begin() + static_cast<std::ptrdiff_t>(next),
-                              living.begin() + static_cast<std::ptrdiff_t>(end));
-    next = end;
-    if (Status sent = send(heartbeat); !sent.ok()) {
-      log::debug("no heartbeat: {}", std::string(sent.message()));  // The next one may pass.
-    }
-  } while (next < living.size());
+  in_batches(callbacks_.list_requests(*this), config_.limits.max_named_requests,
+             [this](std::vector<wire::AttemptName> batch) {
+               const wire::Heartbeat heartbeat{parties(), ++beats_, std::move(batch)};
+               if (Status sent = send(heartbeat); !sent.ok()) {
+                 log::debug("no heartbeat: {}", std::string(sent.message()));  // The next may pass.
+               }
+             });
 }
 
 }  // namespace baton::sender
