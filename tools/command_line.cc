@@ -48,6 +48,10 @@ void add_demo(CLI::App& app, demo::DemoOptions& options, int& timeout_seconds) {
       ->capture_default_str();
   demo.add_flag("--insecure-data-plane", options.insecure_data_plane,
                 "Let ucx write over TCP where there is no RDMA, as an experiment");
+  demo.add_option("--ucx-devices", options.ucx_devices,
+                  "RDMA devices for the workers, in turn, prefillers first: mlx5_0:1,mlx5_1:1 "
+                  "(default: UCX chooses)")
+      ->delimiter(',');
   demo.add_option("--json", options.json, "Write the results to this file, too");
   demo.add_option("--requests", options.requests, "Requests, second turns included")
       ->check(CLI::Range(1U, demo::kMaxRequests))

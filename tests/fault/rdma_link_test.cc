@@ -62,6 +62,7 @@ class RdmaLinkTest : public ::testing::Test {
   /// Puts, and pulls the device's cable in the middle for as long as said.
   void put_and_cut(const std::string& device, std::chrono::milliseconds duration) {
     ASSERT_TRUE(put(kBefore).wait(kPutEnds).ok());
+    ASSERT_TRUE(arrived(kBefore));
     cut_device_ = device;
     cut_in_ = kCutAt;
     const PutHandle under_fault = put(kUnderFault);
@@ -94,7 +95,6 @@ class RdmaLinkTest : public ::testing::Test {
   }
 
   void expect_all_back() {
-    static_cast<void>(decode_->cancel_request(std::to_string(kBefore)));
     EXPECT_TRUE(everything_comes_back(*decode_)) << "the decoder has lost pages";
     EXPECT_TRUE(everything_comes_back(*prefill_)) << "the prefiller has lost pages";
   }

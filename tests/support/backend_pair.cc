@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "src/transport/ucx/rdma_devices.h"
+#include "tests/support/rdma_devices.h"
 
 namespace baton::testing {
 namespace {
@@ -61,6 +62,10 @@ Options small_options(Role role, std::uint32_t pages, TransportChoice transport)
   options.chunk_size = 16;
   options.pd_transport = transport;
   options.insecure_data_plane = transport == TransportChoice::kUcx && !host_has_rdma();
+  if (const auto devices = rdma_devices_for_tests();
+      transport == TransportChoice::kUcx && devices.size() > 1) {
+    options.pd_ucx_rails = {devices[role == Role::kSender ? 0 : 1]};
+  }
   options.pd_peer_init_port = {0};
   options.pd_peer_alloc_port = {0};
   return options;

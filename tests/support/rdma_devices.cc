@@ -1,6 +1,9 @@
 #include "tests/support/rdma_devices.h"
 
 #include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -33,9 +36,15 @@ bool set_link(const std::string& device, bool up) {
   if (found == devices.end() || found->ports.empty()) {
     return false;
   }
-  const std::string command =
-      fmt::format("ip link set {} {}", found->ports.front().netdev, up ? "up" : "down");
-  return std::system(command.c_str()) == 0;
+  std::string netdev = found->ports.front().netdev;
+  std::string state = up ? "up" : "down";
+  std::string words[] = {"ip", "link", "set", netdev, state};
+  char* const command[] = {words[0].data(), words[1].data(), words[2].data(),
+                           words[3].data(), words[4].data(), nullptr};
+  pid_t pid = -1;
+  int status = -1;
+  return posix_spawnp(&pid, command[0], nullptr, nullptr, command, environ) == 0 &&
+         waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 std::uint64_t sent_packets(const std::string& device) {

@@ -106,6 +106,7 @@ Status Demo::prepare() {
       .buffer_pages = 2 * made.largest_chunks,
       .transport = options_.transport,
       .insecure_data_plane = options_.insecure_data_plane,
+      .ucx_devices = options_.ucx_devices,
       .timeout_ms = static_cast<std::uint32_t>(std::chrono::milliseconds(options_.timeout).count()),
       .fault = options_.fault,
       .fault_at_chunk = std::min(kFaultAtChunk, made.total_chunks)};

@@ -34,6 +34,7 @@ struct Setup {
   std::uint32_t buffer_pages = 0;  ///< of each worker
   std::string transport;
   bool insecure_data_plane = false;
+  std::vector<std::string> ucx_devices;  ///< prefillers' first, then decoders', in turn
   std::uint32_t timeout_ms = 0;
   Fault fault = Fault::kNone;
   std::uint32_t fault_at_chunk = 0;  ///< damage the chunk with this number, from 1

@@ -60,11 +60,16 @@ Options backend_options(const Setup& setup, Role role, const engine::LlamaModel&
   options.chunk_size = setup.chunk_tokens;
   options.pd_transport = transport_of(setup);
   options.insecure_data_plane = setup.insecure_data_plane;
+  if (!setup.ucx_devices.empty()) {
+    const std::size_t worker = setup.worker + (role == Role::kSender ? 0 : setup.prefillers);
+    options.pd_ucx_rails = {setup.ucx_devices[worker % setup.ucx_devices.size()]};
+  }
   // So that a chunk that was never written can't look like an old one.
   options.pd_poison_pages = true;
   // With a large model a request may wait long for others to be computed: the run's own limit
   // counts.
   const std::chrono::milliseconds limit(setup.timeout_ms);
+  options.pd_handshake_timeout_ms = limit;
   options.pd_admission_timeout_ms = limit;
   options.pd_request_idle_timeout_ms = limit;
   options.pd_claim_timeout_ms = limit;

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <ucp/api/ucp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "src/transport/ucx/memory_type.h"
@@ -43,6 +45,37 @@ Status check_transports(std::string_view list) {
   return absl::OkStatus();
 }
 
+struct Setting {
+  const char* name;
+  const char* value;
+};
+
+/// What UCX is told unless its environment variables say otherwise.
+constexpr Setting kSettings[] = {
+    // The line does that. On devices whose RC can't, UCX would do it over UD, and abort the process
+    // when such an endpoint is closed while it is being connected (1.13).
+    {"KEEPALIVE_INTERVAL", "inf"},
+    // Only the messages that connect queue pairs use receive queues and bounce buffers; UCX's
+    // defaults are for one worker that serves all peers, not one for each.
+    {"IB_RX_QUEUE_LEN", "128"},
+    {"IB_TX_BUFS_GROW", "64"},
+};
+
+/// Whether a variable of the environment sets it, perhaps for one transport: UCX_IB_RX_QUEUE_LEN,
+/// UCX_RC_VERBS_RX_QUEUE_LEN.
+bool is_in_environment(std::string_view name) {
+  if (name.starts_with("IB_")) {
+    name.remove_prefix(3);
+  }
+  for (char* const* entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view variable(*entry, std::string_view(*entry).find('='));
+    if (variable.starts_with("UCX_") && variable.ends_with(name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// Owns what UCX reads from its environment variables.
 class Config {
  public:
@@ -74,6 +107,11 @@ Status choose(Config& config, const std::string& devices, Planes planes) {
     status = check_transports(wanted);
   } else if (status.ok() && wanted == nullptr) {
     status = config.set("TLS", transports_of(planes));
+  }
+  for (const Setting& setting : kSettings) {
+    if (status.ok() && !is_in_environment(setting.name)) {
+      status = config.set(setting.name, setting.value);
+    }
   }
   if (status.ok() && !devices.empty()) {
     status = config.set("NET_DEVICES", devices.c_str());

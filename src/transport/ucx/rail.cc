@@ -204,30 +204,37 @@ void Rail::fail(Status why) {  // By value: the rail may end in it, with its own
   owner_.on_rail_ended(why);
 }
 
+void Rail::close_endpoint() {
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+  const ucs_status_ptr_t request = ucp_ep_close_nbx(endpoint_, &param);
+  const bool pending = UCS_PTR_IS_PTR(request);
+  const TimePoint limit = reactor_.now() + kMaxCloseTime;
+  while (((pending && ucp_request_check_status(request) == UCS_INPROGRESS) || under_way()) &&
+         reactor_.now() < limit) {
+    worker_->progress_once();
+  }
+  if (pending) {
+    ucp_request_free(request);
+  }
+}
+
 void Rail::close() {
   if (worker_ == nullptr) {
     return;
   }
   stall_.reset();
   trouble_.Update(absl::CancelledError(std::string("the rail is closed")));
-  if (endpoint_ != nullptr) {
-    ucp_request_param_t param{};
-    param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-    param.flags = UCP_EP_CLOSE_FLAG_FORCE;
-    const ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(endpoint_, nullptr), &param);
-    const bool pending = UCS_PTR_IS_PTR(request);
-    const TimePoint limit = reactor_.now() + kMaxCloseTime;
-    while (((pending && ucp_request_check_status(request) == UCS_INPROGRESS) || under_way()) &&
-           reactor_.now() < limit) {
-      worker_->progress_once();
-    }
-    if (pending) {
-      ucp_request_free(request);
-    }
+  // While the queue pairs are being connected nothing reads local memory; and UCX 1.13 aborts the
+  // process when such an endpoint is closed by force, but not when its worker is destroyed.
+  if (endpoint_ != nullptr && last_completed_ > 0) {
+    close_endpoint();
   }
   if (rkey_ != nullptr) {
     ucp_rkey_destroy(std::exchange(rkey_, nullptr));
   }
+  endpoint_ = nullptr;
   worker_.reset();  // With its queue pairs, whatever they still had to do.
 }
 

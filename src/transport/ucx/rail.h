@@ -80,6 +80,7 @@ class Rail {
   void completed(ucs_status_t status);
   void watch_for_stalls();
   void fail(Status why);
+  void close_endpoint();
   bool under_way() const { return puts_ + flushes_ > 0; }
 
   static void on_put(void* request, ucs_status_t status, void* rail);

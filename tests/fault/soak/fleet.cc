@@ -62,6 +62,10 @@ Options Fleet::backend_options(const Place& place) const {
   using std::chrono::milliseconds;
   const Role role = place.part == Part::kPrefiller ? Role::kSender : Role::kReceiver;
   Options options = testing::small_options(role, kPages, options_.transport);
+  if (!options_.ucx_devices.empty()) {
+    const std::uint32_t number = place.index + (role == Role::kReceiver ? kPrefillers : 0);
+    options.pd_ucx_rails = {options_.ucx_devices[number % options_.ucx_devices.size()]};
+  }
   if (role == Role::kReceiver) {
     const DecoderPorts& ports = decoder_ports_[place.index];
     options.pd_peer_init_port = numbers(ports.init);

@@ -22,7 +22,8 @@ inline constexpr std::chrono::milliseconds kSettleLimit{10'000};
 struct FleetOptions {
   std::uint64_t seed = 1;
   TransportChoice transport = TransportChoice::kAuto;
-  std::uint32_t ranks = 1;  ///< of every prefiller and every decoder
+  std::vector<std::string> ucx_devices;  ///< of the processes, in turn; none: UCX chooses
+  std::uint32_t ranks = 1;               ///< of every prefiller and every decoder
 };
 
 enum class Part : std::uint8_t { kPrefiller, kDecoder, kProxy };

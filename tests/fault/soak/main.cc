@@ -37,6 +37,9 @@ void describe(CLI::App& app, Arguments& arguments, std::string& transport) {
                  "Processes of every prefiller and every decoder: a TP group")
       ->check(CLI::Range(1U, 4U))
       ->capture_default_str();
+  app.add_option("--ucx-devices", arguments.fleet.ucx_devices,
+                 "RDMA devices for the processes, in turn (default: UCX chooses)")
+      ->delimiter(',');
   app.add_option("--transport", transport, "auto, shm, ucx or tcp")
       ->check(CLI::IsMember({"auto", "shm", "ucx", "tcp"}))
       ->capture_default_str();

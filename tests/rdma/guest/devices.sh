@@ -6,6 +6,10 @@
 # keep them inside the host.
 export UCX_IB_GID_INDEX=0
 
+# Tests give them to the two sides in turn: bytes between two rxe devices travel as frames, those within
+# one don't.
+export BATON_TEST_UCX_DEVICES="rxe0:1 rxe1:1 rxe2:1 rxe3:1"
+
 load_modules() {
   local module
   while read -r module; do
@@ -46,5 +50,17 @@ make_devices() {
     if ! await 20 is_active "$device" || ! await 20 has_link_local "veth${device#rxe}"; then
       give_up "$device did not come up"
     fi
+  done
+  know_neighbours "$@"
+}
+
+# A first word to a neighbour would wait a second for its address, and the process with it.
+know_neighbours() {
+  local from to
+  for from in "$@"; do
+    for to in "$@"; do
+      [ "$from" = "$to" ] || ip -6 neigh replace "fe80::ff:fe00:${to#rxe}" dev "veth${from#rxe}" \
+        lladdr "02:00:00:00:00:0${to#rxe}" nud permanent
+    done
   done
 }
