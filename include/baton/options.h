@@ -13,7 +13,7 @@
 namespace baton {
 
 enum class Role : std::uint8_t { kSender, kReceiver };
-enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp };
+enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx };
 /// What listens at pd_proxy_host. LMCache's proxy knows ProxyNotif alone; Baton's also hears of
 /// failures.
 enum class ProxyKind : std::uint8_t { kStock, kBaton };
@@ -56,6 +56,8 @@ struct Options {
   std::uint32_t pd_max_prefill_len = 0;  ///< tokens; 0: unchecked
 
   TransportChoice pd_transport = TransportChoice::kAuto;
+  /// Lets ucx run without an RDMA device, over its own TCP, whose puts nobody checks.
+  bool insecure_data_plane = false;
   Integrity pd_integrity = Integrity::kFull;
   /// Receiver: fills a page with 0xDB before it is granted, so that a missing write can't look
   /// like an old chunk. For tests and demonstrations.

@@ -75,6 +75,10 @@ constexpr std::array kTable{
               "receiver of a TP group: rank 0's address; empty: pd_peer_host"},
     OptionRow{"pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
               "how bytes travel; auto: the best that both sides have"},
+    OptionRow{
+        "insecure_data_plane", Origin::kBaton, &Options::insecure_data_plane, kNone,
+        "let ucx run without RDMA, over its own TCP: whoever connects can write anywhere; for "
+        "experiments"},
     OptionRow{"pd_integrity", Origin::kBaton, &Options::pd_integrity, kNone,
               "digests: full verifies before a commit is acknowledged, paranoid again at claim, "
               "off is for measuring"},

@@ -76,7 +76,8 @@ struct Choice {
 inline constexpr Choice<Role> kRoles[] = {{"sender", Role::kSender}, {"receiver", Role::kReceiver}};
 inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoice::kAuto},
                                                           {"shm", TransportChoice::kShm},
-                                                          {"tcp", TransportChoice::kTcp}};
+                                                          {"tcp", TransportChoice::kTcp},
+                                                          {"ucx", TransportChoice::kUcx}};
 inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
 inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},

@@ -1,0 +1,170 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "tools/doctor/judge.h"
+#include "tools/doctor/text.h"
+
+namespace baton::doctor {
+namespace {
+
+/// What UCX and the verbs libraries lock beside the buffer: queues, and buffers of their own.
+constexpr std::uint64_t kBesideBuffer = 64ULL << 20U;
+
+std::string text(const Status& status) {
+  return std::string(status.message());
+}
+
+void judge_transport(const HostFacts& host, const Options& options, Findings& out) {
+  const TransportPlan plan = plan_transports(host, options);
+  if (options.pd_transport == TransportChoice::kUcx && !plan.ucx) {
+    out.push_back({Level::kError, "transports",
+                   fmt::format("pd_transport is ucx, but {}", plan.why_no_ucx),
+                   "set pd_transport: auto, which takes tcp where there is no RDMA; or, to try out "
+                   "ucx over its own TCP, insecure_data_plane: true"});
+    return;
+  }
+  std::string names;
+  for (const auto& [name, offered] :
+       {std::pair("shm", plan.shm), std::pair("ucx", plan.ucx), std::pair("tcp", plan.tcp)}) {
+    if (offered) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
+    }
+  }
+  out.push_back(
+      {Level::kOk, "transports",
+       fmt::format("offers {}{}", names,
+                   plan.why_no_ucx.empty() || options.pd_transport != TransportChoice::kAuto
+                       ? ""
+                       : fmt::format("; ucx not: {}", plan.why_no_ucx)),
+       ""});
+  if (plan.ucx && !plan.ucx_over_rdma) {
+    out.push_back(
+        {Level::kWarning, "transports",
+         "insecure_data_plane: without RDMA, ucx goes over UCX's own TCP: whoever connects "
+         "can write anywhere in the process",
+         "for experiments only; set pd_transport: tcp for anything else"});
+  }
+}
+
+void judge_memory(const HostFacts& host, const Options& options, Findings& out) {
+  const std::uint64_t buffer = options.pd_buffer_size;
+  if (host.memory_bytes != 0 && buffer > host.memory_bytes) {
+    out.push_back({Level::kError, "memory",
+                   fmt::format("pd_buffer_size is {}, this host has {}", bytes_text(buffer),
+                               bytes_text(host.memory_bytes)),
+                   "make it smaller"});
+  } else if (host.memory_bytes != 0 && buffer > host.available_bytes) {
+    out.push_back({Level::kWarning, "memory",
+                   fmt::format("pd_buffer_size is {}, but only {} of memory are available",
+                               bytes_text(buffer), bytes_text(host.available_bytes)),
+                   "unless its process is running already: make it smaller, or free memory"});
+  }
+  if (!plan_transports(host, options).ucx_over_rdma || host.memlock.exempt ||
+      !host.memlock.soft_bytes) {
+    return;
+  }
+  const std::uint64_t limit = *host.memlock.soft_bytes;
+  const std::string remedy = fmt::format(
+      "allow {} or more (docs/rdma.md, \"Memory\"): LimitMEMLOCK=infinity in a systemd unit, "
+      "docker "
+      "run --ulimit memlock=-1, `ulimit -l` in a shell",
+      bytes_text(buffer + kBesideBuffer));
+  if (buffer > limit) {
+    out.push_back(
+        {Level::kError, "memlock",
+         fmt::format("pd_buffer_size is {}, and RDMA locks all of it, but at most {} may "
+                     "be locked (hard limit {})",
+                     bytes_text(buffer), bytes_text(limit), limit_text(host.memlock.hard_bytes)),
+         remedy});
+  } else if (buffer + kBesideBuffer > limit) {
+    out.push_back({Level::kWarning, "memlock",
+                   fmt::format("pd_buffer_size is {} of {} that may be locked: UCX and the verbs "
+                               "library lock memory of their own, too",
+                               bytes_text(buffer), bytes_text(limit)),
+                   remedy});
+  } else {
+    out.push_back({Level::kOk, "memlock",
+                   fmt::format("pd_buffer_size is {}, {} may be locked", bytes_text(buffer),
+                               bytes_text(limit)),
+                   ""});
+  }
+}
+
+std::string own_addresses(const HostFacts& host) {
+  std::string list;
+  for (const HostAddress& own : host.addresses) {
+    list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", ip_text(own.ip), own.netdev);
+  }
+  return list;
+}
+
+void judge_receiver(const HostFacts& host, const Options& options, const ConfigFacts& config,
+                    Findings& out) {
+  if (!config.peer_host.ok()) {
+    out.push_back({Level::kError, "address",
+                   fmt::format("pd_peer_host: {}", text(config.peer_host)),
+                   fmt::format("give the address that senders reach this host at; it has: {}",
+                               own_addresses(host))});
+    return;
+  }
+  bool all = true;
+  for (const PortFact& port : config.ports) {
+    if (!port.bound.ok()) {
+      all = false;
+      out.push_back({Level::kError, "port", fmt::format("{}: {}", port.option, text(port.bound)),
+                     "if this receiver is running already, all is well; else give another port, or "
+                     "end what has it (`ss -ltnp` shows who)"});
+    }
+  }
+  if (all) {
+    out.push_back(
+        {Level::kOk, "port",
+         fmt::format("all {} ports can be bound on {}", config.ports.size(), options.pd_peer_host),
+         ""});
+  }
+}
+
+void judge_keys(const Options& options, const ConfigFacts& config, Findings& out) {
+  if (options.pd_security == Security::kNone) {
+    out.push_back({Level::kNote, "keys",
+                   "pd_security is none: whoever reaches the ports can read and change KV caches",
+                   "keep them on a trusted network, or make keys: docs/security.md"});
+  } else if (!config.keys.ok()) {
+    out.push_back({Level::kError, "keys", text(config.keys), "see docs/security.md"});
+  } else {
+    out.push_back({Level::kOk, "keys", "the key files are fine", ""});
+  }
+  if (options.insecure_data_plane && options.pd_transport != TransportChoice::kUcx) {
+    out.push_back({Level::kNote, "transports",
+                   "insecure_data_plane says nothing unless pd_transport is ucx", "leave it out"});
+  }
+}
+
+}  // namespace
+
+Findings judge_config(const HostFacts& host, const ConfigFacts& config) {
+  if (!config.parsed.ok()) {
+    return {{Level::kError, "configuration", text(config.parsed.status()), ""}};
+  }
+  Findings out;
+  for (const std::string& note : config.parsed->notes) {
+    out.push_back({Level::kNote, "configuration", note, ""});
+  }
+  const Options& options = config.parsed->options;
+  judge_transport(host, options, out);
+  judge_memory(host, options, out);
+  if (options.pd_role == Role::kReceiver) {
+    judge_receiver(host, options, config, out);
+  } else if (!config.proxy_host.ok()) {
+    out.push_back({Level::kWarning, "address",
+                   fmt::format("pd_proxy_host: {}", text(config.proxy_host)),
+                   "the proxy hears nothing until the name can be resolved"});
+  }
+  judge_keys(options, config, out);
+  return out;
+}
+
+}  // namespace baton::doctor

@@ -1,0 +1,118 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "src/backend/credentials.h"
+#include "src/base/epoch.h"
+#include "src/base/event_loop.h"
+#include "src/control/zmq/zmq_network.h"
+#include "src/transport/tcp/address.h"
+#include "src/transport/tcp/tcp_transport.h"
+#include "tools/doctor/probe.h"
+
+namespace baton::doctor {
+namespace {
+
+using transport::tcp::Address;
+
+/// Binds all ports of a receiver with a backend's own code, all at once, and lets go of them.
+class PortTrial {
+ public:
+  PortTrial(EventLoop& loop, const Options& options) : loop_(loop), options_(options) {}
+
+  std::vector<PortFact> run() {
+    loop_.run_sync([this] { run_on_loop(); });
+    return std::move(facts_);
+  }
+
+ private:
+  void run_on_loop() {
+    control::ZmqNetwork network(loop_);
+    std::vector<std::unique_ptr<control::Server>> servers;
+    std::vector<std::unique_ptr<transport::TcpTransport>> transports;
+    const auto bind_server = [&](std::string_view option, std::uint16_t port) {
+      const std::string endpoint = fmt::format("tcp://{}:{}", options_.pd_peer_host, port);
+      auto server = network.bind_server(
+          endpoint, [](const control::Route& /*from*/, std::string_view /*payload*/) {});
+      note(option, endpoint, server.status());
+      if (server.ok()) {
+        servers.push_back(*std::move(server));
+      }
+    };
+    for (std::size_t rank = 0; rank < options_.pd_peer_init_port.size(); ++rank) {
+      bind_server("pd_peer_init_port", options_.pd_peer_init_port[rank]);
+      bind_server("pd_peer_alloc_port", options_.pd_peer_alloc_port[rank]);
+      transport::TcpOptions tcp;
+      tcp.host = options_.pd_peer_host;
+      tcp.port = rank < options_.pd_peer_data_port.size() ? options_.pd_peer_data_port[rank]
+                                                          : std::uint16_t{0};
+      auto made = transport::TcpTransport::create(loop_, Epoch::random(), tcp);
+      note("pd_peer_data_port", fmt::format("{}:{}", tcp.host, tcp.port), made.status());
+      if (made.ok()) {
+        transports.push_back(*std::move(made));
+      }
+    }
+    for (const auto& transport : transports) {
+      transport->close();
+      transport->join();
+    }
+  }
+  void note(std::string_view option, std::string endpoint, Status status) {
+    facts_.push_back({std::string(option), std::move(endpoint), std::move(status)});
+  }
+
+  EventLoop& loop_;
+  const Options& options_;
+  std::vector<PortFact> facts_;
+};
+
+Status check_peer_host(const Options& options, const HostFacts& host) {
+  const StatusOr<Address> address = transport::tcp::resolve(options.pd_peer_host, 0);
+  if (!address.ok()) {
+    return address.status();
+  }
+  return is_own_address(host, address->ip)
+             ? absl::OkStatus()
+             : absl::NotFoundError(
+                   fmt::format("{} is no address of this host", options.pd_peer_host));
+}
+
+void probe_receiver(const Options& options, const HostFacts& host, ConfigFacts& facts) {
+  facts.peer_host = check_peer_host(options, host);
+  if (!facts.peer_host.ok()) {
+    return;  // every port would fail for the same reason
+  }
+  auto loop = EventLoop::create("doctor");
+  if (!loop.ok()) {
+    facts.ports.push_back({"pd_peer_init_port", "", loop.status()});
+    return;
+  }
+  (*loop)->start();
+  facts.ports = PortTrial(**loop, options).run();
+  (*loop)->stop();
+}
+
+}  // namespace
+
+ConfigFacts probe_config(const std::string& path, const HostFacts& host) {
+  ConfigFacts facts;
+  facts.path = path;
+  facts.parsed = load_options(path);
+  if (!facts.parsed.ok()) {
+    return facts;
+  }
+  const Options& options = facts.parsed->options;
+  if (options.pd_security == Security::kCurve) {
+    facts.keys = load_credentials(options).status();
+  }
+  if (options.pd_role == Role::kReceiver) {
+    probe_receiver(options, host, facts);
+  } else if (!options.pd_proxy_host.empty()) {
+    facts.proxy_host = transport::tcp::resolve(options.pd_proxy_host, 0).status();
+  }
+  return facts;
+}
+
+}  // namespace baton::doctor
