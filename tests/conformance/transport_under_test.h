@@ -59,6 +59,7 @@ struct Maker {
 std::unique_ptr<TransportUnderTest> make_loopback_under_test();
 std::unique_ptr<TransportUnderTest> make_tcp_under_test();
 std::unique_ptr<TransportUnderTest> make_shm_under_test();
+std::unique_ptr<TransportUnderTest> make_ucx_under_test();
 
 /// All of the above.
 std::vector<Maker> transports_under_test();
