@@ -20,18 +20,21 @@ void append(Findings& to, Findings from) {
 Report examine(const DoctorOptions& options) {
   Report report;
   report.host = probe_host();
-  report.findings = judge_rdma(report.host);
-  report.findings.push_back(judge_huge_pages(report.host));
   report.config_path = options.config;
   Options configured;
+  std::optional<ConfigFacts> config;
   if (options.config) {
-    const ConfigFacts config = probe_config(*options.config, report.host);
-    append(report.findings, judge_config(report.host, config));
-    configured = config.parsed.ok() ? config.parsed->options : configured;
-  } else {
-    append(report.findings, judge_defaults(report.host));
+    config = probe_config(*options.config, report.host);
+    configured = config->parsed.ok() ? config->parsed->options : configured;
   }
   report.plan = plan_transports(report.host, configured);
+  if (report.plan.ucx) {
+    report.host.ucx_opened = probe_ucx(report.plan.ucx_over_rdma, configured.insecure_data_plane);
+  }
+  report.findings = judge_rdma(report.host);
+  report.findings.push_back(judge_huge_pages(report.host));
+  append(report.findings,
+         config ? judge_config(report.host, *config) : judge_defaults(report.host));
   if (options.peer) {
     report.peer = probe_peer(options.peer->host, options.peer->port, report.host);
     report.verdict = judge_peer(report.host, configured, *report.peer);

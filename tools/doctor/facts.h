@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,8 @@ struct UcxVersion {
 
   auto operator<=>(const UcxVersion&) const = default;
 };
+/// "1.13.1"; what isn't there is 0.
+UcxVersion parse_ucx_version(std::string_view text);
 
 struct HostFacts {
   std::vector<transport::ucx::RdmaDevice> rdma_devices;
@@ -57,6 +60,7 @@ struct HostFacts {
   std::uint64_t available_bytes = 0;
   UcxVersion ucx;
   std::vector<std::pair<std::string, std::string>> ucx_environment;  ///< UCX_*, by name
+  std::optional<Status> ucx_opened;  ///< where ucx is to be offered: what came of trying
   std::vector<HostAddress> addresses;
 };
 

@@ -26,6 +26,12 @@ void judge_transport(const HostFacts& host, const Options& options, Findings& ou
                    "ucx over its own TCP, insecure_data_plane: true"});
     return;
   }
+  if (options.pd_transport == TransportChoice::kUcx && host.ucx_opened && !host.ucx_opened->ok()) {
+    out.push_back({Level::kError, "transports",
+                   fmt::format("pd_transport is ucx, but: {}", text(*host.ucx_opened)),
+                   "see the other findings; or set pd_transport: auto"});
+    return;
+  }
   std::string names;
   for (const auto& [name, offered] :
        {std::pair("shm", plan.shm), std::pair("ucx", plan.ucx), std::pair("tcp", plan.tcp)}) {

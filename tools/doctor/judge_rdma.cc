@@ -178,20 +178,30 @@ void judge_net_devices(const HostFacts& host, const std::string& list, Findings&
   }
 }
 
+/// What else is wrong with the list, UCX and the transport say themselves.
 void judge_tls(const std::string& list, Findings& out) {
-  constexpr std::array<std::string_view, 7> kRdma = {"all",  "ib", "rc",  "rc_v",
-                                                     "rc_x", "dc", "dc_x"};
+  constexpr std::array<std::string_view, 3> kWrites = {"rc", "dc", "ib"};
   const std::vector<std::string> names = items(list);
-  const bool all_but = list.starts_with("^");
-  const bool allowed =
-      all_but || std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-        return std::find(kRdma.begin(), kRdma.end(), name) != kRdma.end() ||
-               name.starts_with("rc_") || name.starts_with("dc_");
-      });
-  if (!allowed) {
+  const bool writes = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return std::any_of(kWrites.begin(), kWrites.end(),
+                       [&](auto prefix) { return name.starts_with(prefix); });
+  });
+  if (!writes) {
     out.push_back({Level::kWarning, "environment",
                    fmt::format("UCX_TLS={} leaves out rc: UCX won't write by RDMA", list),
                    "unset it, or add rc"});
+  }
+}
+
+void judge_opening(const HostFacts& host, Findings& out) {
+  if (!host.ucx_opened) {
+    return;
+  }
+  if (host.ucx_opened->ok()) {
+    out.push_back({Level::kOk, "ucx", "UCX opens the devices", ""});
+  } else {
+    out.push_back({Level::kWarning, "ucx", std::string(host.ucx_opened->message()),
+                   "see the findings on ports, verbs and environment"});
   }
 }
 
@@ -229,6 +239,7 @@ Findings judge_rdma(const HostFacts& host) {
     }
   }
   judge_verbs_files(host, out);
+  judge_opening(host, out);
   if (host.rdma_devices.empty()) {
     return out;
   }

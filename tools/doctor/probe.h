@@ -13,6 +13,9 @@ HostFacts probe_host();
 /// Reads the file and tries what a backend would do at its start: bind every port, read the keys.
 ConfigFacts probe_config(const std::string& path, const HostFacts& host);
 
+/// Opens the devices as the ucx transport does, and closes them again.
+Status probe_ucx(bool rdma, bool tcp);
+
 inline constexpr std::chrono::seconds kConnectTimeout{2};
 /// Resolves the name and looks at the route, without a word to the peer; with a port, connects to
 /// it for at most kConnectTimeout and closes again.

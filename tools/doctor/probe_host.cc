@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <fstream>
@@ -14,7 +15,7 @@
 
 #include "src/base/sysfs.h"
 #include "src/base/unique_fd.h"
-#include "src/transport/ucx/ucx_version.h"
+#include "src/transport/ucx/context.h"
 #include "tools/doctor/probe.h"
 
 namespace baton::doctor {
@@ -169,6 +170,20 @@ std::vector<HostAddress> addresses() {
 
 }  // namespace
 
+UcxVersion parse_ucx_version(std::string_view text) {
+  std::array<unsigned, 3> parts{};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (unsigned& part : parts) {
+    const auto [stop, error] = std::from_chars(at, end, part);
+    if (error != std::errc{} || stop == end || *stop != '.') {
+      break;
+    }
+    at = stop + 1;
+  }
+  return {parts[0], parts[1], parts[2]};
+}
+
 HostFacts probe_host() {
   HostFacts host;
   host.rdma_devices = transport::ucx::list_rdma_devices();
@@ -180,8 +195,7 @@ HostFacts probe_host() {
   host.shmem_huge_pages = chosen_word(thp / "shmem_enabled");
   host.memory_bytes = field("/proc/meminfo", "MemTotal") * kKiB;
   host.available_bytes = field("/proc/meminfo", "MemAvailable") * kKiB;
-  const auto version = transport::ucx::ucx_version();
-  host.ucx = {version[0], version[1], version[2]};
+  host.ucx = parse_ucx_version(transport::ucx::library_version());
   host.ucx_environment = ucx_environment();
   host.addresses = addresses();
   return host;
