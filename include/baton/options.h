@@ -42,6 +42,9 @@ struct Options {
   std::vector<std::uint16_t> pd_peer_alloc_port;
   /// Receiver: the tcp transport's port per rank; empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_data_port;
+  /// Receiver: the TCP port per rank at which connections of the ucx transport begin; empty or 0
+  /// asks for any.
+  std::vector<std::uint16_t> pd_peer_ucx_port;
   /// Receiver of a TP group (world_size above 1): rank 0's address; empty: pd_peer_host. Rank 0
   /// admits for all; the others reach it at its pd_peer_alloc_port.
   std::string pd_group_leader_host;
@@ -56,7 +59,11 @@ struct Options {
   std::uint32_t pd_max_prefill_len = 0;  ///< tokens; 0: unchecked
 
   TransportChoice pd_transport = TransportChoice::kAuto;
-  /// Lets ucx run without an RDMA device, over its own TCP, whose puts nobody checks.
+  /// One rail of the ucx transport for each entry: RDMA devices as UCX_NET_DEVICES names them,
+  /// "mlx5_0:1". A put is spread over all rails. Empty: one rail, which UCX chooses.
+  std::vector<std::string> pd_ucx_rails;
+  /// Lets the ucx transport use TCP where there is no RDMA. For experiments: whoever can connect
+  /// can then write anywhere in this process.
   bool insecure_data_plane = false;
   Integrity pd_integrity = Integrity::kFull;
   /// Receiver: fills a page with 0xDB before it is granted, so that a missing write can't look

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <iostream>
 
+#include "src/transport/ucx/rdma_devices.h"
+
 namespace baton::testing {
 namespace {
 
@@ -54,6 +56,10 @@ Options small_options(Role role, std::uint32_t pages, TransportChoice transport)
   options.pd_buffer_size = *small_chunk().bytes() * pages;
   options.chunk_size = 16;
   options.pd_transport = transport;
+  // Over RDMA where there is some.
+  options.insecure_data_plane =
+      transport == TransportChoice::kUcx &&
+      !transport::ucx::any_active_port(transport::ucx::list_rdma_devices());
   options.pd_peer_init_port = {0};
   options.pd_peer_alloc_port = {0};
   return options;

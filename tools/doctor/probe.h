@@ -14,7 +14,7 @@ HostFacts probe_host();
 ConfigFacts probe_config(const std::string& path, const HostFacts& host);
 
 /// Opens the devices as the ucx transport does, and closes them again.
-Status probe_ucx(bool rdma, bool tcp);
+Status probe_ucx(bool rdma, const Options& options);
 
 inline constexpr std::chrono::seconds kConnectTimeout{2};
 /// Resolves the name and looks at the route, without a word to the peer; with a port, connects to

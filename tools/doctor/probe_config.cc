@@ -10,6 +10,7 @@
 #include "src/control/zmq/zmq_network.h"
 #include "src/transport/tcp/address.h"
 #include "src/transport/tcp/tcp_transport.h"
+#include "tools/doctor/judge.h"
 #include "tools/doctor/probe.h"
 
 namespace baton::doctor {
@@ -20,7 +21,8 @@ using transport::tcp::Address;
 /// Binds all ports of a receiver with a backend's own code, all at once, and lets go of them.
 class PortTrial {
  public:
-  PortTrial(EventLoop& loop, const Options& options) : loop_(loop), options_(options) {}
+  PortTrial(EventLoop& loop, const Options& options, TransportPlan plan)
+      : loop_(loop), options_(options), plan_(std::move(plan)) {}
 
   std::vector<PortFact> run() {
     loop_.run_sync([this] { run_on_loop(); });
@@ -41,17 +43,26 @@ class PortTrial {
         servers.push_back(*std::move(server));
       }
     };
+    // The ucx transport's connections begin with a TCP connection like those of tcp.
+    const auto bind_line = [&](std::string_view option, const std::vector<std::uint16_t>& ports,
+                               std::size_t rank) {
+      transport::TcpOptions line;
+      line.host = options_.pd_peer_host;
+      line.port = rank < ports.size() ? ports[rank] : std::uint16_t{0};
+      auto made = transport::TcpTransport::create(loop_, Epoch::random(), line);
+      note(option, fmt::format("{}:{}", line.host, line.port), made.status());
+      if (made.ok()) {
+        transports.push_back(*std::move(made));
+      }
+    };
     for (std::size_t rank = 0; rank < options_.pd_peer_init_port.size(); ++rank) {
       bind_server("pd_peer_init_port", options_.pd_peer_init_port[rank]);
       bind_server("pd_peer_alloc_port", options_.pd_peer_alloc_port[rank]);
-      transport::TcpOptions tcp;
-      tcp.host = options_.pd_peer_host;
-      tcp.port = rank < options_.pd_peer_data_port.size() ? options_.pd_peer_data_port[rank]
-                                                          : std::uint16_t{0};
-      auto made = transport::TcpTransport::create(loop_, Epoch::random(), tcp);
-      note("pd_peer_data_port", fmt::format("{}:{}", tcp.host, tcp.port), made.status());
-      if (made.ok()) {
-        transports.push_back(*std::move(made));
+      if (plan_.tcp) {
+        bind_line("pd_peer_data_port", options_.pd_peer_data_port, rank);
+      }
+      if (plan_.ucx) {
+        bind_line("pd_peer_ucx_port", options_.pd_peer_ucx_port, rank);
       }
     }
     for (const auto& transport : transports) {
@@ -65,6 +76,7 @@ class PortTrial {
 
   EventLoop& loop_;
   const Options& options_;
+  const TransportPlan plan_;
   std::vector<PortFact> facts_;
 };
 
@@ -90,7 +102,7 @@ void probe_receiver(const Options& options, const HostFacts& host, ConfigFacts& 
     return;
   }
   (*loop)->start();
-  facts.ports = PortTrial(**loop, options).run();
+  facts.ports = PortTrial(**loop, options, plan_transports(host, options)).run();
   (*loop)->stop();
 }
 

@@ -35,9 +35,17 @@ class StdoutToStderr {
 
 }  // namespace
 
-Status probe_ucx(bool rdma, bool tcp) {
+Status probe_ucx(bool rdma, const Options& options) {
   const StdoutToStderr redirected;
-  return transport::ucx::Context::create("", {.rdma = rdma, .tcp = tcp}).status();
+  const std::vector<std::string> any_device = {""};
+  for (const std::string& rail : options.pd_ucx_rails.empty() ? any_device : options.pd_ucx_rails) {
+    const auto context =
+        transport::ucx::Context::create(rail, {.rdma = rdma, .tcp = options.insecure_data_plane});
+    if (!context.ok()) {
+      return context.status();
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace baton::doctor

@@ -199,7 +199,7 @@ void Rail::watch_for_stalls() {
   }
 }
 
-void Rail::fail(const Status& why) {
+void Rail::fail(Status why) {  // By value: the rail may end in it, with its own status.
   close();
   owner_.on_rail_ended(why);
 }

@@ -79,7 +79,7 @@ class Rail {
   void on_progressed();
   void completed(ucs_status_t status);
   void watch_for_stalls();
-  void fail(const Status& why);
+  void fail(Status why);
   bool under_way() const { return puts_ + flushes_ > 0; }
 
   static void on_put(void* request, ucs_status_t status, void* rail);

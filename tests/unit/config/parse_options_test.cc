@@ -188,7 +188,7 @@ TEST(ParseOptions, ValuesOfTheWrongTypeNameKeyValueAndWhatIsAllowed) {
   EXPECT_THAT(error_with("busy_poll: 1"), HasSubstr("busy_poll is '1'; allowed: bool"));
   EXPECT_THAT(error_with("busy_poll: \"true\""), HasSubstr("busy_poll is 'true'"));
   EXPECT_THAT(error_with("pd_transport: rdma"),
-              HasSubstr("pd_transport is 'rdma'; allowed: auto | shm | tcp | ucx"));
+              HasSubstr("pd_transport is 'rdma'; allowed: auto | shm | tcp"));
   EXPECT_THAT(error_with("pd_integrity: Full"), HasSubstr("off | full | paranoid"));
   EXPECT_THAT(error_with("pd_integrity: [full]"), HasSubstr("off | full | paranoid"));
   EXPECT_THAT(error_with("pd_proxy_host: [a]"), HasSubstr("pd_proxy_host is a list"));
