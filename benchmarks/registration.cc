@@ -124,6 +124,7 @@ struct Times {
   double prepare = 0;
   double map = 0;
   double unmap = 0;
+  std::size_t devices = 0;  ///< each of them has pinned all of it
 };
 
 class Stopwatch {
@@ -166,6 +167,7 @@ std::optional<Times> run_once(ucp_context_h context, const Kind& kind, std::size
         "doctor`), and do UCX_TLS and UCX_NET_DEVICES allow it?",
         pinned, bytes));
   }
+  times.devices = pinned / bytes;
   return times;
 }
 
@@ -176,6 +178,7 @@ double median(std::vector<double> values) {
 }
 
 void measure(ucp_context_h context, std::size_t max_bytes, unsigned runs) {
+  std::size_t devices = 0;
   fmt::print("| MiB | memory | made and touched, ms | ucp_mem_map, ms | ucp_mem_unmap, ms |\n");
   fmt::print("|---:|---|---:|---:|---:|\n");
   for (std::size_t bytes = kMinBytes; bytes <= max_bytes; bytes *= 4) {
@@ -191,6 +194,7 @@ void measure(ucp_context_h context, std::size_t max_bytes, unsigned runs) {
         prepare.push_back(times->prepare);
         map.push_back(times->map);
         unmap.push_back(times->unmap);
+        devices = times->devices;
       }
       if (map.empty()) {
         fmt::print("| {} | {} | none to be had: {} | | |\n", bytes / kMiB, kind.name,
@@ -202,6 +206,8 @@ void measure(ucp_context_h context, std::size_t max_bytes, unsigned runs) {
       std::fflush(stdout);
     }
   }
+  fmt::print("\nRegistered with {} {}, UCX {}.\n", devices, devices == 1 ? "device" : "devices",
+             ucp_get_version_string());
 }
 
 }  // namespace

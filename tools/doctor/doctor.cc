@@ -29,7 +29,8 @@ Report examine(const DoctorOptions& options) {
   }
   report.plan = plan_transports(report.host, configured);
   if (report.plan.ucx) {
-    report.host.ucx_opened = probe_ucx(report.plan.ucx_over_rdma, configured.insecure_data_plane);
+    report.host.ucx_opened = probe_ucx(report.plan.ucx_over_rdma, configured);
+    report.plan = plan_transports(report.host, configured);
   }
   report.findings = judge_rdma(report.host);
   report.findings.push_back(judge_huge_pages(report.host));

@@ -26,12 +26,6 @@ void judge_transport(const HostFacts& host, const Options& options, Findings& ou
                    "ucx over its own TCP, insecure_data_plane: true"});
     return;
   }
-  if (options.pd_transport == TransportChoice::kUcx && host.ucx_opened && !host.ucx_opened->ok()) {
-    out.push_back({Level::kError, "transports",
-                   fmt::format("pd_transport is ucx, but: {}", text(*host.ucx_opened)),
-                   "see the other findings; or set pd_transport: auto"});
-    return;
-  }
   std::string names;
   for (const auto& [name, offered] :
        {std::pair("shm", plan.shm), std::pair("ucx", plan.ucx), std::pair("tcp", plan.tcp)}) {
@@ -46,12 +40,16 @@ void judge_transport(const HostFacts& host, const Options& options, Findings& ou
                        ? ""
                        : fmt::format("; ucx not: {}", plan.why_no_ucx)),
        ""});
-  if (plan.ucx && !plan.ucx_over_rdma) {
+  if (plan.ucx && options.insecure_data_plane) {
     out.push_back(
         {Level::kWarning, "transports",
-         "insecure_data_plane: without RDMA, ucx goes over UCX's own TCP: whoever connects "
-         "can write anywhere in the process",
-         "for experiments only; set pd_transport: tcp for anything else"});
+         "insecure_data_plane: ucx may go over UCX's own TCP, where whoever connects can "
+         "write anywhere in the process",
+         "for experiments only; leave it out, and set pd_transport: tcp where there is no "
+         "RDMA"});
+  } else if (options.insecure_data_plane) {
+    out.push_back({Level::kNote, "transports",
+                   "insecure_data_plane says nothing here: ucx isn't offered", "leave it out"});
   }
 }
 
@@ -68,34 +66,35 @@ void judge_memory(const HostFacts& host, const Options& options, Findings& out) 
                                bytes_text(buffer), bytes_text(host.available_bytes)),
                    "unless its process is running already: make it smaller, or free memory"});
   }
+}
+
+void judge_memlock(const HostFacts& host, const Options& options, Findings& out) {
   if (!plan_transports(host, options).ucx_over_rdma || host.memlock.exempt ||
       !host.memlock.soft_bytes) {
     return;
   }
   const std::uint64_t limit = *host.memlock.soft_bytes;
+  const std::uint64_t times = std::max<std::size_t>(count_registrations(host, options), 1);
+  const std::uint64_t locked = options.pd_buffer_size * times;  // far below 2^64: both are bounded
+  const std::string what = fmt::format(
+      "pd_buffer_size is {}, locked {}; {} may be locked (hard limit {})",
+      bytes_text(options.pd_buffer_size),
+      times == 1 ? "once" : fmt::format("by {} RDMA devices: {}", times, bytes_text(locked)),
+      bytes_text(limit), limit_text(host.memlock.hard_bytes));
   const std::string remedy = fmt::format(
       "allow {} or more (docs/rdma.md, \"Memory\"): LimitMEMLOCK=infinity in a systemd unit, "
       "docker "
       "run --ulimit memlock=-1, `ulimit -l` in a shell",
-      bytes_text(buffer + kBesideBuffer));
-  if (buffer > limit) {
-    out.push_back(
-        {Level::kError, "memlock",
-         fmt::format("pd_buffer_size is {}, and RDMA locks all of it, but at most {} may "
-                     "be locked (hard limit {})",
-                     bytes_text(buffer), bytes_text(limit), limit_text(host.memlock.hard_bytes)),
-         remedy});
-  } else if (buffer + kBesideBuffer > limit) {
+      bytes_text(locked + kBesideBuffer));
+  if (locked > limit && options.pd_transport == TransportChoice::kUcx) {
+    out.push_back({Level::kError, "memlock", what, remedy});
+  } else if (locked > limit) {
+    out.push_back({Level::kWarning, "memlock", what + ": a backend goes on without ucx", remedy});
+  } else if (locked + kBesideBuffer > limit) {
     out.push_back({Level::kWarning, "memlock",
-                   fmt::format("pd_buffer_size is {} of {} that may be locked: UCX and the verbs "
-                               "library lock memory of their own, too",
-                               bytes_text(buffer), bytes_text(limit)),
-                   remedy});
+                   what + ", and UCX and the verbs library lock memory of their own", remedy});
   } else {
-    out.push_back({Level::kOk, "memlock",
-                   fmt::format("pd_buffer_size is {}, {} may be locked", bytes_text(buffer),
-                               bytes_text(limit)),
-                   ""});
+    out.push_back({Level::kOk, "memlock", what, ""});
   }
 }
 
@@ -143,10 +142,6 @@ void judge_keys(const Options& options, const ConfigFacts& config, Findings& out
   } else {
     out.push_back({Level::kOk, "keys", "the key files are fine", ""});
   }
-  if (options.insecure_data_plane && options.pd_transport != TransportChoice::kUcx) {
-    out.push_back({Level::kNote, "transports",
-                   "insecure_data_plane says nothing unless pd_transport is ucx", "leave it out"});
-  }
 }
 
 }  // namespace
@@ -162,6 +157,7 @@ Findings judge_config(const HostFacts& host, const ConfigFacts& config) {
   const Options& options = config.parsed->options;
   judge_transport(host, options, out);
   judge_memory(host, options, out);
+  judge_memlock(host, options, out);
   if (options.pd_role == Role::kReceiver) {
     judge_receiver(host, options, config, out);
   } else if (!config.proxy_host.ok()) {

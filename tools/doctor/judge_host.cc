@@ -51,6 +51,9 @@ TransportPlan plan_transports(const HostFacts& host, const Options& options) {
   plan.ucx = wants_ucx && (rdma || (wish == TransportChoice::kUcx && options.insecure_data_plane));
   if (!wants_ucx) {
     plan.why_no_ucx = "pd_transport names another";
+  } else if (plan.ucx && host.ucx_opened && !host.ucx_opened->ok()) {
+    plan.ucx = plan.ucx_over_rdma = false;
+    plan.why_no_ucx = std::string(host.ucx_opened->message());
   } else if (!plan.ucx) {
     plan.why_no_ucx = host.rdma_devices.empty() ? "there is no RDMA device"
                                                 : "no RDMA port that it can use is ACTIVE";

@@ -54,14 +54,14 @@ void choose_between_hosts(const HostFacts& host, const TransportPlan& plan, cons
   if (const auto port = rdma_port_towards(host, peer)) {
     verdict.why = fmt::format(
         "another host, and the way there leads through {}, which is the RDMA port {}; if the peer "
-        "has an ACTIVE RDMA port, too, which only the handshake shows",
+        "has an ACTIVE port of the same kind, too, which only the handshake shows",
         peer.netdev, *port);
     return;
   }
   verdict.why =
-      "another host, and both sides take RDMA if both have an ACTIVE port, which only the "
-      "handshake "
-      "shows";
+      "another host, and both sides take RDMA if both have an ACTIVE port of the same kind (RoCE, "
+      "or "
+      "one InfiniBand subnet), which only the handshake shows";
   verdict.findings.push_back(
       {Level::kWarning, "peer",
        fmt::format("the way to {} leads through {}, which belongs to no ACTIVE RDMA port: whether "

@@ -156,17 +156,25 @@ void judge_verbs_files(const HostFacts& host, Findings& out) {
   }
 }
 
-/// "mlx5_0:1" or "mlx5_0"; a leading '^' turns the list round, and "all" is all.
-void judge_net_devices(const HostFacts& host, const std::string& list, Findings& out) {
-  if (list.starts_with("^") || list == "all") {
-    return;
+/// Of UCX_NET_DEVICES: "mlx5_0:1" or "mlx5_0"; a leading '^' turns the list round, and "all" is
+/// all.
+bool names_port(std::string_view list, const RdmaDevice& device, const RdmaPort& port) {
+  if (list == "all") {
+    return true;
   }
+  const bool all_but = list.starts_with("^");
+  const std::vector<std::string> names = items(list.substr(all_but ? 1 : 0));
+  const bool listed = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return name == device.name || name == fmt::format("{}:{}", device.name, port.number);
+  });
+  return listed != all_but;
+}
+
+void judge_net_devices(const HostFacts& host, const std::string& list, Findings& out) {
   bool any = false;
   for (const RdmaDevice& device : host.rdma_devices) {
     for (const RdmaPort& port : device.ports) {
-      for (const std::string& item : items(list)) {
-        any = any || item == device.name || item == fmt::format("{}:{}", device.name, port.number);
-      }
+      any = any || names_port(list, device, port);
     }
   }
   if (!any) {
@@ -229,6 +237,26 @@ const Gid* default_gid(const RdmaPort& port, UcxVersion version) {
     }
   }
   return nullptr;
+}
+
+std::size_t count_registrations(const HostFacts& host, const Options& options) {
+  const std::string* const variable = environment(host, "UCX_NET_DEVICES");
+  std::vector<std::string> lists = options.pd_ucx_rails;
+  if (lists.empty()) {
+    lists.push_back(variable != nullptr ? *variable : "all");
+  }
+  std::size_t count = 0;
+  for (const std::string& list : lists) {
+    for (const RdmaDevice& device : host.rdma_devices) {
+      const bool used =
+          std::any_of(device.ports.begin(), device.ports.end(), [&](const RdmaPort& port) {
+            return port.is_active() && has_reliable_verbs(device, port) &&
+                   names_port(list, device, port);
+          });
+      count += used ? 1 : 0;
+    }
+  }
+  return count;
 }
 
 Findings judge_rdma(const HostFacts& host) {

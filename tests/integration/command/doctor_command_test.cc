@@ -123,6 +123,8 @@ TEST_F(DoctorCommand, FailsOneThatCant) {
   EXPECT_THAT(busy.output, HasSubstr("pd_peer_init_port: "));
   EXPECT_THAT(busy.output, HasSubstr(taken.text()));
   EXPECT_EQ(run_config("pd_peer_data_port: " + taken.text() + "\n").status, 1);
+  EXPECT_EQ(run_config("pd_transport: shm\npd_peer_data_port: " + taken.text() + "\n").status, 0)
+      << "shm alone doesn't bind it";
   EXPECT_EQ(run("--config " + dir_ + "/nothing.yaml").status, 1);
   const Ran unknown = run_config("pd_rolle: receiver\n");
   EXPECT_EQ(unknown.status, 1);
@@ -140,6 +142,14 @@ TEST_F(DoctorCommand, FailsUcxWithoutRdma) {
   EXPECT_EQ(insecure.status, 0) << insecure.output;
   EXPECT_THAT(insecure.output, HasSubstr("can write anywhere"));
   EXPECT_THAT(insecure.output, HasSubstr("UCX opens the devices"));
+  const Port taken(true);
+  EXPECT_EQ(run_config("pd_transport: ucx\ninsecure_data_plane: true\npd_peer_ucx_port: " +
+                       taken.text() + "\n")
+                .status,
+            1);
+  EXPECT_EQ(
+      run_config("pd_transport: ucx\ninsecure_data_plane: true\npd_ucx_rails: nodevice\n").status,
+      1);
 }
 
 TEST_F(DoctorCommand, KeepsWhatUcxSaysOutOfItsReport) {

@@ -59,28 +59,66 @@ TEST(JudgeConfig, RefusesUcxThatDoesntOpen) {
   config.parsed->options.pd_transport = TransportChoice::kUcx;
   EXPECT_THAT(judge_config(host, config),
               Contains(is(Level::kError, "transports", "UCX_TLS names 'tcp'")));
+  config.parsed->options.pd_transport = TransportChoice::kAuto;
+  EXPECT_THAT(judge_config(host, config),
+              Contains(is(Level::kOk, "transports", "offers shm, tcp; ucx not: UCX_TLS names")));
 }
 
 TEST(JudgeConfig, ComparesTheBufferWithWhatMayBeLockedWhereRdmaLocksIt) {
   HostFacts host = roce_host();
-  const auto errors = [&](std::uint64_t buffer_bytes) {
-    return judge_config(host, receiver(buffer_bytes));
+  const auto judged = [&](std::uint64_t buffer_bytes,
+                          TransportChoice choice = TransportChoice::kUcx) {
+    ConfigFacts config = receiver(buffer_bytes);
+    config.parsed->options.pd_transport = choice;
+    return judge_config(host, config);
   };
+  const auto silent = Not(Contains(Field(&Finding::topic, "memlock")));
   host.memlock.soft_bytes = kGiB;
-  EXPECT_THAT(errors(kGiB + 1), Contains(is(Level::kError, "memlock", "at most 1 GiB")));
-  EXPECT_THAT(errors(kGiB), Contains(is(Level::kWarning, "memlock", "of their own")));
-  EXPECT_THAT(errors(kGiB - 64 * kMiB), Contains(is(Level::kOk, "memlock", "may be locked")));
+  EXPECT_THAT(judged(kGiB + 1), Contains(is(Level::kError, "memlock", "1 GiB may be locked")));
+  EXPECT_THAT(judged(kGiB + 1, TransportChoice::kAuto),
+              Contains(is(Level::kWarning, "memlock", "goes on without ucx")));
+  EXPECT_THAT(judged(kGiB), Contains(is(Level::kWarning, "memlock", "of their own")));
+  EXPECT_THAT(judged(kGiB - 64 * kMiB), Contains(is(Level::kOk, "memlock", "may be locked")));
+  EXPECT_THAT(judged(2 * kGiB, TransportChoice::kTcp), silent);
   host.memlock.exempt = true;
-  EXPECT_THAT(errors(2 * kGiB), Not(Contains(Field(&Finding::topic, "memlock"))));
+  EXPECT_THAT(judged(2 * kGiB), silent);
   host.memlock = {.soft_bytes = std::nullopt, .hard_bytes = std::nullopt, .exempt = false};
-  EXPECT_THAT(errors(2 * kGiB), Not(Contains(Field(&Finding::topic, "memlock"))));
+  EXPECT_THAT(judged(2 * kGiB), silent);
   host = plain_host();
-  EXPECT_THAT(errors(2 * kGiB), Not(Contains(Field(&Finding::topic, "memlock"))))
-      << "nothing is locked without RDMA";
-  host = roce_host();
-  ConfigFacts tcp = receiver(2 * kGiB);
-  tcp.parsed->options.pd_transport = TransportChoice::kTcp;
-  EXPECT_FALSE(any_error(judge_config(host, tcp)));
+  EXPECT_THAT(judged(2 * kGiB, TransportChoice::kAuto), silent) << "nothing is locked without RDMA";
+}
+
+TEST(JudgeConfig, CountsTheBufferOnceForEachDeviceThatRegistersIt) {
+  HostFacts host = roce_host();
+  host.rdma_devices.push_back(host.rdma_devices[0]);
+  host.rdma_devices[1].name = "mlx5_1";
+  host.rdma_devices.push_back(host.rdma_devices[0]);
+  host.rdma_devices[2].name = "mlx5_2";
+  host.rdma_devices[2].ports[0].state = "DOWN";
+  Options options;
+  EXPECT_EQ(count_registrations(host, options), 2U) << "one is down";
+  host.ucx_environment = {{"UCX_NET_DEVICES", "mlx5_1:1"}};
+  EXPECT_EQ(count_registrations(host, options), 1U);
+  host.ucx_environment = {{"UCX_NET_DEVICES", "^mlx5_0:1,mlx5_1:1"}};
+  EXPECT_EQ(count_registrations(host, options), 0U);
+  options.pd_ucx_rails = {"mlx5_0:1", "mlx5_0:1,mlx5_1:1"};
+  EXPECT_EQ(count_registrations(host, options), 3U);
+
+  host.ucx_environment.clear();
+  host.memlock.soft_bytes = kGiB;
+  ConfigFacts config = receiver(600 * kMiB);
+  config.parsed->options.pd_transport = TransportChoice::kUcx;
+  EXPECT_THAT(judge_config(host, config),
+              Contains(is(Level::kError, "memlock", "by 2 RDMA devices: 1.2 GiB")));
+}
+
+TEST(JudgeConfig, WarnsOfTheInsecurePlaneWhereItIsUsed) {
+  ConfigFacts config = receiver(kMiB);
+  config.parsed->options.insecure_data_plane = true;
+  EXPECT_THAT(judge_config(roce_host(), config),
+              Contains(is(Level::kWarning, "transports", "can write anywhere")));
+  EXPECT_THAT(judge_config(plain_host(), config),
+              Contains(is(Level::kNote, "transports", "says nothing here")));
 }
 
 TEST(JudgeConfig, ComparesTheBufferWithTheMemory) {

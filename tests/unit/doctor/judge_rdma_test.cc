@@ -127,9 +127,11 @@ TEST(JudgeRdma, NoticesAnEnvironmentThatRulesRdmaOut) {
               Contains(is(Level::kWarning, "environment", "names no RDMA port")));
   EXPECT_THAT(with("UCX_NET_DEVICES", "mlx5_0:2,eth0"),
               Contains(is(Level::kWarning, "environment", "names no RDMA port")));
+  EXPECT_THAT(with("UCX_NET_DEVICES", "^mlx5_0:1"),
+              Contains(is(Level::kWarning, "environment", "names no RDMA port")));
   EXPECT_THAT(with("UCX_TLS", "tcp,ud"),
               Contains(is(Level::kWarning, "environment", "leaves out rc")));
-  for (const char* fine : {"mlx5_0:1", "eth0,mlx5_0", "all", "^eth0"}) {
+  for (const char* fine : {"mlx5_0:1", "eth0,mlx5_0", "all", "^eth0", "^mlx5_1:1"}) {
     EXPECT_THAT(with("UCX_NET_DEVICES", fine), Not(Contains(at_least(Level::kWarning)))) << fine;
   }
   for (const char* fine : {"rc", "ud,rc_verbs", "ib", "dc_x"}) {
