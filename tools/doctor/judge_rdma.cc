@@ -17,7 +17,7 @@ using transport::ucx::GidType;
 using transport::ucx::RdmaDevice;
 using transport::ucx::RdmaPort;
 
-constexpr UcxVersion kFirstWithEfa{1, 19, 0};
+constexpr UcxVersion kFirstWithEfaWrites{1, 20, 0};
 constexpr UcxVersion kFirstThatPrefersRouted{1, 21, 0};
 
 std::string gid_text(const Gid& gid) {
@@ -110,8 +110,9 @@ void judge_port(const HostFacts& host, const RdmaDevice& device, const RdmaPort&
   if (device.driver == "efa") {
     out.push_back(
         {Level::kNote, "port",
-         fmt::format("{} is an EFA: Baton doesn't use it{}", where,
-                     host.ucx < kFirstWithEfa ? ", nor does this UCX know it (1.19 does)" : ""),
+         fmt::format(
+             "{} is an EFA: Baton doesn't use it{}", where,
+             host.ucx < kFirstWithEfaWrites ? ", nor can this UCX write by it (1.20 can)" : ""),
          "see docs/rdma.md"});
     return;
   }

@@ -53,9 +53,9 @@ TEST(JudgeRdma, TellsWhatUcxCantUse) {
   EXPECT_THAT(judge_rdma(host), Contains(is(Level::kNote, "port", "iWARP")));
   host.rdma_devices[0].node_type = "CA";
   host.rdma_devices[0].driver = "efa";
-  EXPECT_THAT(judge_rdma(host), Contains(is(Level::kNote, "port", "nor does this UCX")));
-  host.ucx = {1, 19, 0};
-  EXPECT_THAT(judge_rdma(host), Not(Contains(is(Level::kNote, "port", "nor does this UCX"))));
+  EXPECT_THAT(judge_rdma(host), Contains(is(Level::kNote, "port", "nor can this UCX")));
+  host.ucx = {1, 20, 0};
+  EXPECT_THAT(judge_rdma(host), Not(Contains(is(Level::kNote, "port", "nor can this UCX"))));
 }
 
 TEST(JudgeRdma, ChoosesTheGidThatUcxTakes) {
