@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "src/transport/ucx/sealing.h"
+
 namespace baton::transport::ucx {
 
 InboundRails::InboundRails(Reactor& reactor, const UcxOptions& options,
@@ -21,7 +23,7 @@ InboundRails::InboundRails(Reactor& reactor, const UcxOptions& options,
                           std::string("a sender has nothing to say on the line"));
                     },
                     .end = [this](const Status& why) { end(why); }});
-  line_->send(seal(*welcome, secret, hello));
+  line_->send(seal(encode(*welcome), secret, hello));
 }
 
 StatusOr<Welcome> InboundRails::open_rails(Reactor& reactor, const UcxOptions& options,

@@ -9,7 +9,7 @@
 
 #include "src/transport/little_endian.h"
 #include "src/transport/tcp/address.h"
-#include "src/transport/ucx/welcome.h"
+#include "src/transport/ucx/sealing.h"
 
 namespace baton::transport::ucx {
 namespace {
@@ -64,9 +64,9 @@ Status Line::read_messages() {
     if (incoming_.size() >= kLengthBytes) {
       wanted_bytes += load<std::uint32_t>(reinterpret_cast<const std::byte*>(incoming_.data()));
     }
-    if (wanted_bytes > kLengthBytes + kMaxWelcomeBytes) {
+    if (wanted_bytes > kLengthBytes + kMaxSealedBytes) {
       return absl::DataLossError(fmt::format("a message of {} bytes; at most {} are allowed",
-                                             wanted_bytes - kLengthBytes, kMaxWelcomeBytes));
+                                             wanted_bytes - kLengthBytes, kMaxSealedBytes));
     }
     if (incoming_.size() == wanted_bytes) {
       if (Status taken = take(std::string_view(incoming_).substr(kLengthBytes)); !taken.ok()) {

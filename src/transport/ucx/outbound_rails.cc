@@ -8,6 +8,7 @@
 #include "src/base/log.h"
 #include "src/transport/post_done.h"
 #include "src/transport/tcp/spread.h"
+#include "src/transport/ucx/sealing.h"
 
 namespace baton::transport::ucx {
 
@@ -54,7 +55,11 @@ Status OutboundRails::take_welcome(std::string_view message) {
   if (!rails_.empty()) {
     return absl::DataLossError(std::string("the receiver describes its memory twice"));
   }
-  const auto welcome = open_sealed(message, secret_, hello_);
+  const auto plain = open_sealed(message, secret_, hello_);
+  if (!plain.ok()) {
+    return plain.status();
+  }
+  const auto welcome = parse_welcome(*plain);
   if (!welcome.ok()) {
     return welcome.status();
   }

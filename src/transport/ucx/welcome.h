@@ -2,21 +2,19 @@
 // (docs/protocol-ucx.md). No sockets and no UCX here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "baton/status.h"
-#include "src/transport/secret.h"
-#include "src/transport/tcp/opening.h"
 
 namespace baton::transport::ucx {
 
 inline constexpr std::size_t kMaxRails = 16;
 /// Of one address or key. UCX's grow with the number of devices; 8 devices need about 1 KiB.
 inline constexpr std::size_t kMaxBlobBytes = 8U << 10U;
-inline constexpr std::size_t kMaxWelcomeBytes = 64U << 10U;
 
 struct Welcome {
   struct Rail {
@@ -30,13 +28,8 @@ struct Welcome {
   std::vector<Rail> rails;  ///< 1 to kMaxRails
 };
 
-/// Encrypted and authenticated by what only the two ends of this connection know: with it whoever
-/// reaches the device could write anywhere in the buffer.
-std::string seal(const Welcome& welcome, const Secret& secret, const tcp::Hello& hello);
-
-/// kPermissionDenied if it was not sealed for this connection, kDataLoss for everything else that
-/// the specification does not allow.
-StatusOr<Welcome> open_sealed(std::string_view sealed, const Secret& secret,
-                              const tcp::Hello& hello);
+std::string encode(const Welcome& welcome);
+/// kDataLoss for everything that the specification does not allow.
+StatusOr<Welcome> parse_welcome(std::string_view bytes);
 
 }  // namespace baton::transport::ucx
