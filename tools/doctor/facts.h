@@ -26,6 +26,9 @@ struct Memlock {
   std::optional<std::uint64_t> hard_bytes;
   /// CAP_IPC_LOCK in the first user namespace, the only one where the kernel asks for it.
   bool exempt = false;
+
+  /// Is it too little for so many bytes?
+  bool limits(std::uint64_t bytes) const { return !exempt && soft_bytes && bytes > *soft_bytes; }
 };
 
 struct HugePages {

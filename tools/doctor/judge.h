@@ -24,6 +24,8 @@ TransportPlan plan_transports(const HostFacts& host, const Options& options);
 /// How often the buffer is registered, each time counting against the limit on locked memory: by
 /// each rail with each of its devices; without rails, with each device that UCX may use.
 std::size_t count_registrations(const HostFacts& host, const Options& options);
+/// The buffer, as often as it is registered.
+std::uint64_t bytes_to_lock(const HostFacts& host, const Options& options);
 
 /// The GID that UCX takes on a RoCE port, if nobody tells it by UCX_IB_GID_INDEX: RoCE v2 before
 /// v1, IPv4 before IPv6, then the first; since 1.21 routed IPv6 before link-local. Null: none.

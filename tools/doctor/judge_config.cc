@@ -17,9 +17,50 @@ std::string text(const Status& status) {
   return std::string(status.message());
 }
 
+std::string memlock_text(const HostFacts& host) {
+  return fmt::format("{} (hard limit {})", limit_text(host.memlock.soft_bytes),
+                     limit_text(host.memlock.hard_bytes));
+}
+
+std::string memlock_remedy(std::uint64_t locked) {
+  return fmt::format(
+      "allow {} or more (docs/rdma.md, \"Memory\"): LimitMEMLOCK=infinity in a systemd unit, "
+      "docker "
+      "run --ulimit memlock=-1, `ulimit -l` in a shell",
+      bytes_text(locked + kBesideBuffer));
+}
+
+/// Would ucx be offered, were it not for the limit on locked memory?
+bool lacks_memlock(const HostFacts& host, const Options& options) {
+  Options nothing_to_lock = options;
+  nothing_to_lock.pd_buffer_size = 0;
+  return !plan_transports(host, options).ucx && plan_transports(host, nothing_to_lock).ucx;
+}
+
+/// The one fault that keeps ucx away although devices are there: it is easily put right.
+void judge_lack_of_memlock(const HostFacts& host, const Options& options, Findings& out) {
+  if (!lacks_memlock(host, options)) {
+    return;
+  }
+  const std::size_t times = count_registrations(host, options);
+  const std::uint64_t locked = bytes_to_lock(host, options);
+  const bool needed = options.pd_transport == TransportChoice::kUcx;
+  out.push_back(
+      {needed ? Level::kError : Level::kWarning, "memlock",
+       fmt::format("pd_buffer_size is {}, locked {}; {} may be locked{}",
+                   bytes_text(options.pd_buffer_size),
+                   times == 1 ? std::string("once")
+                              : fmt::format("by {} RDMA devices: {}", times, bytes_text(locked)),
+                   memlock_text(host), needed ? "" : ": a backend goes on without ucx"),
+       memlock_remedy(locked)});
+}
+
 void judge_transport(const HostFacts& host, const Options& options, Findings& out) {
   const TransportPlan plan = plan_transports(host, options);
   if (options.pd_transport == TransportChoice::kUcx && !plan.ucx) {
+    if (lacks_memlock(host, options)) {
+      return;  // an error of its own, with another remedy
+    }
     out.push_back({Level::kError, "transports",
                    fmt::format("pd_transport is ucx, but {}", plan.why_no_ucx),
                    "set pd_transport: auto, which takes tcp where there is no RDMA; or, to try out "
@@ -73,26 +114,13 @@ void judge_memlock(const HostFacts& host, const Options& options, Findings& out)
       !host.memlock.soft_bytes) {
     return;
   }
-  const std::uint64_t limit = *host.memlock.soft_bytes;
-  const std::uint64_t times = std::max<std::size_t>(count_registrations(host, options), 1);
-  const std::uint64_t locked = options.pd_buffer_size * times;  // far below 2^64: both are bounded
-  const std::string what = fmt::format(
-      "pd_buffer_size is {}, locked {}; {} may be locked (hard limit {})",
-      bytes_text(options.pd_buffer_size),
-      times == 1 ? "once" : fmt::format("by {} RDMA devices: {}", times, bytes_text(locked)),
-      bytes_text(limit), limit_text(host.memlock.hard_bytes));
-  const std::string remedy = fmt::format(
-      "allow {} or more (docs/rdma.md, \"Memory\"): LimitMEMLOCK=infinity in a systemd unit, "
-      "docker "
-      "run --ulimit memlock=-1, `ulimit -l` in a shell",
-      bytes_text(locked + kBesideBuffer));
-  if (locked > limit && options.pd_transport == TransportChoice::kUcx) {
-    out.push_back({Level::kError, "memlock", what, remedy});
-  } else if (locked > limit) {
-    out.push_back({Level::kWarning, "memlock", what + ": a backend goes on without ucx", remedy});
-  } else if (locked + kBesideBuffer > limit) {
+  const std::uint64_t locked = bytes_to_lock(host, options);
+  const std::string what =
+      fmt::format("{} would be locked, {} may be", bytes_text(locked), memlock_text(host));
+  if (host.memlock.limits(locked + kBesideBuffer)) {
     out.push_back({Level::kWarning, "memlock",
-                   what + ", and UCX and the verbs library lock memory of their own", remedy});
+                   what + "; UCX and the verbs library may lock memory of their own",
+                   memlock_remedy(locked)});
   } else {
     out.push_back({Level::kOk, "memlock", what, ""});
   }
@@ -157,6 +185,7 @@ Findings judge_config(const HostFacts& host, const ConfigFacts& config) {
   const Options& options = config.parsed->options;
   judge_transport(host, options, out);
   judge_memory(host, options, out);
+  judge_lack_of_memlock(host, options, out);
   judge_memlock(host, options, out);
   if (options.pd_role == Role::kReceiver) {
     judge_receiver(host, options, config, out);

@@ -37,9 +37,8 @@ void judge_transports(const HostFacts& host, Findings& out) {
                  ""});
 }
 
-}  // namespace
-
-TransportPlan plan_transports(const HostFacts& host, const Options& options) {
+/// What the limit on locked memory leaves open.
+TransportPlan plan_by_devices(const HostFacts& host, const Options& options) {
   const TransportChoice wish = options.pd_transport;
   const bool all = wish == TransportChoice::kAuto;
   const bool rdma = any_active_port(host.rdma_devices);
@@ -57,6 +56,19 @@ TransportPlan plan_transports(const HostFacts& host, const Options& options) {
   } else if (!plan.ucx) {
     plan.why_no_ucx = host.rdma_devices.empty() ? "there is no RDMA device"
                                                 : "no RDMA port that it can use is ACTIVE";
+  }
+  return plan;
+}
+
+}  // namespace
+
+TransportPlan plan_transports(const HostFacts& host, const Options& options) {
+  TransportPlan plan = plan_by_devices(host, options);
+  if (plan.ucx_over_rdma && host.memlock.limits(bytes_to_lock(host, options))) {
+    plan.ucx = plan.ucx_over_rdma = false;
+    plan.why_no_ucx =
+        fmt::format("it would lock {} of memory, and only {} may be locked",
+                    bytes_text(bytes_to_lock(host, options)), limit_text(host.memlock.soft_bytes));
   }
   return plan;
 }

@@ -260,6 +260,11 @@ std::size_t count_registrations(const HostFacts& host, const Options& options) {
   return count;
 }
 
+std::uint64_t bytes_to_lock(const HostFacts& host, const Options& options) {
+  // Far below 2^64: both are bounded.
+  return options.pd_buffer_size * count_registrations(host, options);
+}
+
 Findings judge_rdma(const HostFacts& host) {
   Findings out;
   for (const RdmaDevice& device : host.rdma_devices) {

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <functional>
+#include <set>
 #include <utility>
 
 #include "src/backend/credentials.h"
@@ -18,7 +17,9 @@ namespace {
 
 using transport::tcp::Address;
 
-/// Binds all ports of a receiver with a backend's own code, all at once, and lets go of them.
+/// Binds the ports of a receiver with a backend's own code, and lets go of them. Which rank this
+/// process is to be isn't known: all are tried, and what several ranks have, on hosts of their own,
+/// once.
 class PortTrial {
  public:
   PortTrial(EventLoop& loop, const Options& options, TransportPlan plan)
@@ -35,6 +36,9 @@ class PortTrial {
     std::vector<std::unique_ptr<control::Server>> servers;
     std::vector<std::unique_ptr<transport::TcpTransport>> transports;
     const auto bind_server = [&](std::string_view option, std::uint16_t port) {
+      if (tried(port)) {
+        return;
+      }
       const std::string endpoint = fmt::format("tcp://{}:{}", options_.pd_peer_host, port);
       auto server = network.bind_server(
           endpoint, [](const control::Route& /*from*/, std::string_view /*payload*/) {});
@@ -49,6 +53,9 @@ class PortTrial {
       transport::TcpOptions line;
       line.host = options_.pd_peer_host;
       line.port = rank < ports.size() ? ports[rank] : std::uint16_t{0};
+      if (tried(line.port)) {
+        return;
+      }
       auto made = transport::TcpTransport::create(loop_, Epoch::random(), line);
       note(option, fmt::format("{}:{}", line.host, line.port), made.status());
       if (made.ok()) {
@@ -70,6 +77,7 @@ class PortTrial {
       transport->join();
     }
   }
+  bool tried(std::uint16_t port) { return port != 0 && !ports_.insert(port).second; }
   void note(std::string_view option, std::string endpoint, Status status) {
     facts_.push_back({std::string(option), std::move(endpoint), std::move(status)});
   }
@@ -77,6 +85,7 @@ class PortTrial {
   EventLoop& loop_;
   const Options& options_;
   const TransportPlan plan_;
+  std::set<std::uint16_t> ports_;
   std::vector<PortFact> facts_;
 };
 

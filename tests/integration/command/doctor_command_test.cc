@@ -79,13 +79,15 @@ class DoctorCommand : public ::testing::Test {
   }
   ~DoctorCommand() override { fs::remove_all(dir_); }
 
-  /// Runs it on a receiver's configuration with these lines more.
+  /// A receiver's configuration with these lines more; its path.
+  std::string write(const std::string& lines) {
+    std::string path = dir_ + "/decode.yaml";
+    std::ofstream(path) << "pd_role: receiver\npd_buffer_size: 1048576\n" << lines;
+    return path;
+  }
   Ran run_config(const std::string& lines, const std::string& init_port = "0") {
-    const std::string path = dir_ + "/decode.yaml";
-    std::ofstream(path) << "pd_role: receiver\npd_buffer_size: 1048576\npd_peer_init_port: "
-                        << init_port << "\npd_peer_alloc_port: 0\n"
-                        << lines;
-    return run("--config " + path);
+    return run("--config " +
+               write("pd_peer_init_port: " + init_port + "\npd_peer_alloc_port: 0\n" + lines));
   }
 
   std::string dir_;
@@ -110,6 +112,10 @@ TEST_F(DoctorCommand, PassesAConfigurationThatWorks) {
   EXPECT_EQ(ran.status, 0) << ran.output;
   EXPECT_THAT(ran.output, HasSubstr("decode.yaml can work here"));
   EXPECT_THAT(ran.output, HasSubstr("ports can be bound on 127.0.0.1"));
+  const std::string port = Port(false).text();  // free again
+  const Ran ranks = run("--config " + write("pd_peer_init_port: [" + port + ", " + port +
+                                            "]\npd_peer_alloc_port: [0, 0]\n"));
+  EXPECT_EQ(ranks.status, 0) << "ranks on hosts of their own\n" << ranks.output;
 }
 
 TEST_F(DoctorCommand, FailsOneThatCant) {

@@ -74,11 +74,17 @@ TEST(JudgeConfig, ComparesTheBufferWithWhatMayBeLockedWhereRdmaLocksIt) {
   };
   const auto silent = Not(Contains(Field(&Finding::topic, "memlock")));
   host.memlock.soft_bytes = kGiB;
-  EXPECT_THAT(judged(kGiB + 1), Contains(is(Level::kError, "memlock", "1 GiB may be locked")));
+  EXPECT_THAT(judged(kGiB + 1), Contains(is(Level::kError, "memlock", "locked once; 1 GiB (hard")));
+  EXPECT_THAT(judged(kGiB + 1), Not(Contains(Field(&Finding::topic, "transports"))))
+      << "one fault, one error";
   EXPECT_THAT(judged(kGiB + 1, TransportChoice::kAuto),
               Contains(is(Level::kWarning, "memlock", "goes on without ucx")));
+  EXPECT_THAT(
+      judged(kGiB + 1, TransportChoice::kAuto),
+      Contains(is(Level::kOk, "transports", "offers shm, tcp; ucx not: it would lock 1 GiB")));
   EXPECT_THAT(judged(kGiB), Contains(is(Level::kWarning, "memlock", "of their own")));
-  EXPECT_THAT(judged(kGiB - 64 * kMiB), Contains(is(Level::kOk, "memlock", "may be locked")));
+  EXPECT_THAT(judged(kGiB - 64 * kMiB),
+              Contains(is(Level::kOk, "memlock", "960 MiB would be locked, 1 GiB")));
   EXPECT_THAT(judged(2 * kGiB, TransportChoice::kTcp), silent);
   host.memlock.exempt = true;
   EXPECT_THAT(judged(2 * kGiB), silent);

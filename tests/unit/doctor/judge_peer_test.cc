@@ -69,6 +69,15 @@ TEST(JudgePeer, KnowsThePortOfABondByItsAddress) {
   EXPECT_THAT(verdict.why, HasSubstr("bond0, which is the RDMA port mlx5_0:1"));
 }
 
+TEST(JudgePeer, KnowsAnInfinibandPortByItsNetdev) {
+  HostFacts host = roce_host();
+  host.rdma_devices[0].ports[0].link_layer = "InfiniBand";
+  host.rdma_devices[0].ports[0].netdev = "ib0";
+  host.rdma_devices[0].ports[0].gids.clear();
+  const PeerVerdict verdict = judge_peer(host, {}, peer_behind("ib0", ipv4(10, 9, 0, 5)));
+  EXPECT_THAT(verdict.why, HasSubstr("ib0, which is the RDMA port mlx5_0:1"));
+}
+
 TEST(JudgePeer, SaysThatAnotherWayProvesNothing) {
   const PeerVerdict verdict =
       judge_peer(roce_host(), {}, peer_behind("eth0", ipv4(192, 168, 0, 5)));
