@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers sim plants soak fuzz format tidy clean
+.PHONY: help deps build demo test test-sanitizers sim plants soak fuzz rdma-test format tidy clean
 
 NINJA := ninja
 
@@ -55,6 +55,11 @@ soak: deps build/build.ninja ## kill processes under load for ROUNDS rounds on e
 	build/bin/baton-soak --rounds $(ROUNDS) --transport shm
 	build/bin/baton-soak --rounds $(ROUNDS) --transport tcp
 	build/bin/baton-soak --rounds $(ROUNDS) --ranks 2
+
+SUITE ?=
+rdma-test: deps build/build.ninja ## run Baton over RDMA (soft-RoCE) in a virtual machine; one suite: SUITE=conformance
+	$(NINJA) -C build rdma_test_programs
+	@tests/rdma/run.sh $(if $(SUITE),--suite $(SUITE))
 
 format: ## rewrite all C++ sources with clang-format
 	@scripts/install-deps.sh clang-format-16

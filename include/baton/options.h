@@ -99,6 +99,8 @@ struct Options {
   std::chrono::milliseconds pd_claim_timeout_ms{60'000};
   /// Receiver: a request that is complete, but that nobody claims, ends after this long.
   std::chrono::milliseconds pd_claim_ttl_ms{300'000};
+  /// How long RDMA writes to a receiver may stand still before its connection is cut.
+  std::chrono::milliseconds pd_ucx_stall_timeout_ms{10'000};
   /// How long close() waits for what is under way.
   std::chrono::milliseconds pd_shutdown_timeout_ms{5'000};
 

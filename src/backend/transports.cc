@@ -36,6 +36,7 @@ Made make_ucx(Reactor& reactor, const Epoch& self, const Options& options,
   ucx.line = line_of(options, options.pd_peer_ucx_port, worker_id);
   ucx.rails = options.pd_ucx_rails;
   ucx.insecure = options.insecure_data_plane;
+  ucx.stall_limit = options.pd_ucx_stall_timeout_ms;
   return transport::UcxTransport::create(reactor, self, std::move(ucx));
 }
 

@@ -5,6 +5,7 @@
 #include <gguf.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -19,14 +20,14 @@
 namespace baton::engine {
 namespace {
 
-constexpr std::uint32_t kLayers = 4;
+constexpr std::uint32_t kMaxLayers = 4;
 constexpr std::uint32_t kWidth = 256;
 constexpr std::uint32_t kHeads = 8;
 constexpr std::uint32_t kKvHeads = 4;
 constexpr std::uint32_t kHeadWidth = kWidth / kHeads;
 constexpr std::uint32_t kKvWidth = kHeadWidth * kKvHeads;
 constexpr std::uint32_t kFeedForwardWidth = 512;
-constexpr std::size_t kArenaBytes = 16U << 20U;  // all tensors: 5 MB
+constexpr std::size_t kArenaBytes = 16U << 20U;  // all tensors of kMaxLayers: 5 MB
 
 struct GgmlDeleter {
   void operator()(ggml_context* context) const { ggml_free(context); }
@@ -102,7 +103,7 @@ void set_parameters(gguf_context* gguf, const TinyModelOptions& options) {
   gguf_set_val_str(gguf, "general.name", "baton-tiny");
   gguf_set_val_u32(gguf, "llama.context_length", options.context_tokens);
   gguf_set_val_u32(gguf, "llama.embedding_length", kWidth);
-  gguf_set_val_u32(gguf, "llama.block_count", kLayers);
+  gguf_set_val_u32(gguf, "llama.block_count", options.layers);
   gguf_set_val_u32(gguf, "llama.feed_forward_length", kFeedForwardWidth);
   gguf_set_val_u32(gguf, "llama.attention.head_count", kHeads);
   gguf_set_val_u32(gguf, "llama.attention.head_count_kv", kKvHeads);
@@ -133,12 +134,12 @@ void set_vocabulary(gguf_context* gguf) {
 }
 
 /// Attention is doubled: at the plain scale every token looks alike and the text repeats itself.
-void add_tensors(TensorMaker& make) {
+void add_tensors(TensorMaker& make, std::uint32_t layers) {
   constexpr float kAttention = 2.0F;
   make.matrix("token_embd.weight", kWidth, kTinyVocabSize);
   make.ones("output_norm.weight", kWidth);
   make.matrix("output.weight", kWidth, kTinyVocabSize);
-  for (std::uint32_t layer = 0; layer < kLayers; ++layer) {
+  for (std::uint32_t layer = 0; layer < layers; ++layer) {
     const std::string block = fmt::format("blk.{}.", layer);
     make.ones(block + "attn_norm.weight", kWidth);
     make.matrix(block + "attn_q.weight", kWidth, kWidth, kAttention);
@@ -168,6 +169,7 @@ Status write_whole(const gguf_context& gguf, const std::string& path) {
 }  // namespace
 
 Status write_tiny_model(const std::string& path, const TinyModelOptions& options) {
+  assert(options.layers <= kMaxLayers);
   if (Status status = init_llama(); !status.ok()) {
     return status;
   }
@@ -176,7 +178,7 @@ Status write_tiny_model(const std::string& path, const TinyModelOptions& options
   set_parameters(gguf.get(), options);
   set_vocabulary(gguf.get());
   TensorMaker make(*arena, *gguf, options.seed);
-  add_tensors(make);
+  add_tensors(make, options.layers);
   return write_whole(*gguf, path);
 }
 

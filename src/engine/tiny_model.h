@@ -13,9 +13,10 @@ namespace baton::engine {
 struct TinyModelOptions {
   std::uint64_t seed = 1;
   std::uint32_t context_tokens = 8192;
+  std::uint32_t layers = 4;  ///< at most 4
 };
 
-/// Writes a GGUF file of the llama architecture: 4 layers, 256 wide, 8 heads of which 4 for K and
+/// Writes a GGUF file of the llama architecture: 256 wide, 8 heads of which 4 for K and
 /// V, f16 random weights, a vocabulary of 512 (bytes and syllables). Equal options give equal bytes
 /// everywhere. The file appears whole, in one rename, or not at all.
 Status write_tiny_model(const std::string& path, const TinyModelOptions& options = {});

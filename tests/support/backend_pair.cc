@@ -50,16 +50,17 @@ std::vector<CacheEngineKey> small_keys(std::uint64_t first, std::uint64_t count)
   return keys;
 }
 
+bool host_has_rdma() {
+  return transport::ucx::any_active_port(transport::ucx::list_rdma_devices());
+}
+
 Options small_options(Role role, std::uint32_t pages, TransportChoice transport) {
   Options options;
   options.pd_role = role;
   options.pd_buffer_size = *small_chunk().bytes() * pages;
   options.chunk_size = 16;
   options.pd_transport = transport;
-  // Over RDMA where there is some.
-  options.insecure_data_plane =
-      transport == TransportChoice::kUcx &&
-      !transport::ucx::any_active_port(transport::ucx::list_rdma_devices());
+  options.insecure_data_plane = transport == TransportChoice::kUcx && !host_has_rdma();
   options.pd_peer_init_port = {0};
   options.pd_peer_alloc_port = {0};
   return options;

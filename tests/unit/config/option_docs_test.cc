@@ -51,6 +51,7 @@ TEST(OptionDocs, Defaults) {
       {"pd_put_timeout_ms", "30000"},
       {"pd_request_idle_timeout_ms", "120000"},
       {"pd_drain_timeout_ms", "2000"},
+      {"pd_ucx_stall_timeout_ms", "10000"},
       {"pd_claim_timeout_ms", "60000"},
       {"pd_claim_ttl_ms", "300000"},
       {"pd_shutdown_timeout_ms", "5000"},
