@@ -61,10 +61,13 @@ void judge_transport(const HostFacts& host, const Options& options, Findings& ou
     if (lacks_memlock(host, options)) {
       return;  // an error of its own, with another remedy
     }
-    out.push_back({Level::kError, "transports",
-                   fmt::format("pd_transport is ucx, but {}", plan.why_no_ucx),
-                   "set pd_transport: auto, which takes tcp where there is no RDMA; or, to try out "
-                   "ucx over its own TCP, insecure_data_plane: true"});
+    out.push_back(
+        {Level::kError, "transports", fmt::format("pd_transport is ucx, but {}", plan.why_no_ucx),
+         host.ucx_opened && !host.ucx_opened->ok()
+             ? "see the findings on ports, verbs and environment; or set pd_transport: auto, "
+               "which takes tcp where ucx can't be had"
+             : "set pd_transport: auto, which takes tcp where there is no RDMA; or, to try "
+               "out ucx over its own TCP, insecure_data_plane: true"});
     return;
   }
   std::string names;

@@ -59,6 +59,8 @@ TEST(JudgeConfig, RefusesUcxThatDoesntOpen) {
   config.parsed->options.pd_transport = TransportChoice::kUcx;
   EXPECT_THAT(judge_config(host, config),
               Contains(is(Level::kError, "transports", "UCX_TLS names 'tcp'")));
+  EXPECT_THAT(judge_config(host, config),
+              Contains(Field(&Finding::remedy, HasSubstr("see the findings on ports"))));
   config.parsed->options.pd_transport = TransportChoice::kAuto;
   EXPECT_THAT(judge_config(host, config),
               Contains(is(Level::kOk, "transports", "offers shm, tcp; ucx not: UCX_TLS names")));
