@@ -106,6 +106,45 @@ void add_keys(CLI::App& app, KeyOptions& options) {
       ->required();
 }
 
+struct DoctorArguments {
+  std::string config;
+  std::string peer;
+  bool json = false;
+};
+
+void add_doctor(CLI::App& app, DoctorArguments& arguments) {
+  CLI::App& doctor = *app.add_subcommand(
+      "doctor", "Say what this host has for handing KV caches over, what is wrong, and what to do");
+  doctor.footer(
+      "Run it as the user, with the limits and in the container of the backend. It changes "
+      "nothing;\n"
+      "a receiver's ports are bound for a moment and given back.\n\n"
+      "Exit status: 1 if the configuration can't work here, 2 for wrong arguments, else 0.\n\n"
+      "Example:\n  baton doctor --config /etc/baton/decode.yaml --peer 10.0.0.7:7300");
+  doctor.add_option("--config", arguments.config,
+                    "Check this configuration (YAML, as a backend reads it) against this host");
+  doctor
+      .add_option("--peer", arguments.peer,
+                  "HOST, HOST:PORT or [IPV6]:PORT: say what Baton will choose for it and why; "
+                  "with a port, connect to it for at most 2 seconds")
+      ->check([](const std::string& text) {
+        return std::string(doctor::parse_peer(text).status().message());
+      });
+  doctor.add_flag("--json", arguments.json, "Print one JSON object (docs/doctor.md)");
+}
+
+doctor::DoctorOptions to_options(const CLI::App& chosen, const DoctorArguments& arguments) {
+  doctor::DoctorOptions options;
+  options.json = arguments.json;
+  if (chosen.count("--config") > 0) {
+    options.config = arguments.config;
+  }
+  if (chosen.count("--peer") > 0) {
+    options.peer = doctor::parse_peer(arguments.peer).value();
+  }
+  return options;
+}
+
 }  // namespace
 
 Command parse_command_line(int argc, char** argv) {
@@ -121,6 +160,8 @@ Command parse_command_line(int argc, char** argv) {
   add_demo(app, options, timeout_seconds);
   KeyOptions keys;
   add_keys(app, keys);
+  DoctorArguments doctor;
+  add_doctor(app, doctor);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -132,6 +173,9 @@ Command parse_command_line(int argc, char** argv) {
     }
     keys.generate.role = security::parse_role(keys.role).value();
     return keys.generate;
+  }
+  if (CLI::App* const chosen = app.get_subcommand("doctor"); chosen->parsed()) {
+    return to_options(*chosen, doctor);
   }
   options.timeout = std::chrono::seconds(timeout_seconds);
   return options;

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "tools/demo/options.h"
+#include "tools/doctor/doctor.h"
 #include "tools/keys.h"
 
 namespace baton {
@@ -13,7 +14,8 @@ struct ExitNow {
   int status = 0;
 };
 
-using Command = std::variant<ExitNow, demo::DemoOptions, GenerateKeys, ShowKey>;
+using Command =
+    std::variant<ExitNow, demo::DemoOptions, doctor::DoctorOptions, GenerateKeys, ShowKey>;
 
 inline constexpr int kUsageError = 2;
 

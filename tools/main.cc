@@ -48,6 +48,9 @@ int run(int argc, char** argv) {
   if (const auto* show = std::get_if<ShowKey>(&command)) {
     return show_key(*show);
   }
+  if (const auto* examine = std::get_if<doctor::DoctorOptions>(&command)) {
+    return doctor::run_doctor(*examine);
+  }
   return demo::run_demo(std::get<demo::DemoOptions>(command));
 }
 
@@ -63,6 +66,9 @@ int run(int argc, char** argv) {
   }
   if (const auto* show = std::get_if<ShowKey>(&command)) {
     return show_key(*show);
+  }
+  if (const auto* examine = std::get_if<doctor::DoctorOptions>(&command)) {
+    return doctor::run_doctor(*examine);
   }
   fmt::print(stderr, "baton demo: this build has no llama.cpp (BATON_WITH_LLAMA=OFF)\n");
   return 1;

@@ -59,7 +59,7 @@ struct RdmaDevice {
 std::vector<RdmaDevice> list_rdma_devices(const std::filesystem::path& root = kInfinibandRoot);
 
 /// Whether the verbs that one-sided writes need are there: InfiniBand or RoCE. UCX refuses iWARP,
-/// and EFA has another kind of queue pair, which UCX knows since 1.19 only.
+/// and EFA has another kind of queue pair, by which UCX can write since 1.20.
 bool has_reliable_verbs(const RdmaDevice& device, const RdmaPort& port);
 
 /// Is there an ACTIVE port that has reliable verbs?
