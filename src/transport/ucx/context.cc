@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "src/transport/ucx/memory_type.h"
+#include "src/transport/ucx/rdma_devices.h"
 
 namespace baton::transport::ucx {
 namespace {
@@ -154,7 +155,7 @@ StatusOr<std::unique_ptr<Context>> Context::create(const std::string& devices, P
   if (!made.ok()) {
     return made;
   }
-  return std::unique_ptr<Context>(new Context(context));
+  return std::unique_ptr<Context>(new Context(context, devices, planes));
 }
 
 Context::~Context() {
@@ -190,6 +191,12 @@ StatusOr<std::string> Context::packed_rkey() const {
   std::string key(static_cast<const char*>(bytes), size);
   ucp_rkey_buffer_release(bytes);
   return key;
+}
+
+bool Context::has_live_port() const {
+  const char* const wanted = std::getenv("UCX_NET_DEVICES");
+  const std::string_view all = wanted == nullptr ? "" : wanted;
+  return planes_.tcp || any_active_among(devices_.empty() ? all : devices_);
 }
 
 std::string library_version() {

@@ -5,6 +5,8 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "baton/status.h"
 #include "src/memory/registered_buffer.h"
@@ -36,14 +38,21 @@ class Context {
   /// What a peer needs, beside an address, to write into the buffer. After map().
   StatusOr<std::string> packed_rkey() const;
 
+  /// Is a port of its devices up? Where it writes by RDMA only: UCX 1.13 ends the process when its
+  /// connecting messages fail on a dead port.
+  bool has_live_port() const;
+
   ucp_context_h get() const { return context_; }
   ucp_mem_h memory() const { return memory_; }
   MemoryKind memory_kind() const { return kind_; }
 
  private:
-  explicit Context(ucp_context_h context) : context_(context) {}
+  Context(ucp_context_h context, std::string devices, Planes planes)
+      : context_(context), devices_(std::move(devices)), planes_(planes) {}
 
   ucp_context_h context_;
+  const std::string devices_;
+  const Planes planes_;
   ucp_mem_h memory_ = nullptr;
   MemoryKind kind_ = MemoryKind::kHost;
 };

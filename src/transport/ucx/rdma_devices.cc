@@ -203,6 +203,32 @@ bool has_reliable_verbs(const RdmaDevice& device, const RdmaPort& port) {
          (port.link_layer == "InfiniBand" || port.link_layer == "Ethernet");
 }
 
+bool any_active_among(std::string_view devices, const fs::path& root) {
+  const auto is_active = [](const fs::path& port) {
+    return name_of_state(port / "state") == "ACTIVE";
+  };
+  if (devices.empty() || devices == "all") {
+    const std::vector<std::string> names = entries_of(root);
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      const auto ports = numbered_entries_of(root / name / "ports");
+      return std::any_of(ports.begin(), ports.end(), [&](unsigned port) {
+        return is_active(root / name / "ports" / std::to_string(port));
+      });
+    });
+  }
+  while (!devices.empty()) {
+    const std::string_view entry = devices.substr(0, devices.find(','));
+    devices.remove_prefix(std::min(entry.size() + 1, devices.size()));
+    const std::size_t colon = entry.find(':');
+    const std::string_view port = colon == std::string_view::npos ? "1" : entry.substr(colon + 1);
+    const fs::path folder = root / fs::path(entry.substr(0, colon)).filename() / "ports";
+    if (is_active(folder / fs::path(port).filename())) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool any_active_port(std::span<const RdmaDevice> devices) {
   return std::any_of(devices.begin(), devices.end(), [](const RdmaDevice& device) {
     return std::any_of(device.ports.begin(), device.ports.end(), [&](const RdmaPort& port) {

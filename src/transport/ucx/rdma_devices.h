@@ -62,6 +62,11 @@ std::vector<RdmaDevice> list_rdma_devices(const std::filesystem::path& root = kI
 /// and EFA has another kind of queue pair, by which UCX can write since 1.20.
 bool has_reliable_verbs(const RdmaDevice& device, const RdmaPort& port);
 
+/// Is a port of these ACTIVE now? `devices` as UCX_NET_DEVICES has them: "mlx5_0:1,mlx5_1:1", where
+/// a name without a port means port 1; empty or "all": any device. Reads one file for each port.
+bool any_active_among(std::string_view devices,
+                      const std::filesystem::path& root = kInfinibandRoot);
+
 /// Is there an ACTIVE port that has reliable verbs?
 bool any_active_port(std::span<const RdmaDevice> devices);
 

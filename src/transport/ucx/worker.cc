@@ -15,6 +15,10 @@ constexpr int kMaxProgressPerTurn = 64;
 
 StatusOr<std::unique_ptr<Worker>> Worker::create(Reactor& reactor, const Context& context,
                                                  Duration spin, Progressed progressed) {
+  if (!context.has_live_port()) {
+    return absl::UnavailableError(
+        std::string("this host's RDMA port is down (see `rdma link`, `baton doctor`)"));
+  }
   ucp_worker_params_t params{};
   params.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
   params.thread_mode = UCS_THREAD_MODE_SINGLE;

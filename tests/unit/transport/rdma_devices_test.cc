@@ -49,6 +49,22 @@ class RdmaDevicesTest : public ::testing::Test {
   fs::path root_;
 };
 
+TEST_F(RdmaDevicesTest, WhetherOneOfSomeIsActive) {
+  put_port("mlx5_0/ports/1", "1: DOWN\n", "Ethernet\n");
+  put_port("mlx5_0/ports/2", "4: ACTIVE\n", "Ethernet\n");
+  put_port("mlx5_1/ports/1", "4: ACTIVE\n", "InfiniBand\n");
+  for (const char* active : {"", "all", "mlx5_0:2", "mlx5_1", "mlx5_1:1", "mlx5_0:1,mlx5_1:1"}) {
+    EXPECT_TRUE(any_active_among(active, root_)) << active;
+  }
+  for (const char* none : {"mlx5_0", "mlx5_0:1", "mlx5_2:1", "mlx5_0:3", ",", ":",
+                           "mlx5_1:", "../mlx5_1/ports/1/..:1"}) {
+    EXPECT_FALSE(any_active_among(none, root_)) << none;
+  }
+  put_port("mlx5_1/ports/1", "2: INIT\n", "InfiniBand\n");
+  put_port("mlx5_0/ports/2", "1: DOWN\n", "Ethernet\n");
+  EXPECT_FALSE(any_active_among("", root_));
+}
+
 TEST_F(RdmaDevicesTest, ReadsARocePort) {
   put("mlx5_0/node_type", "1: CA\n");
   put("mlx5_0/fw_ver", "28.39.1002\n");
