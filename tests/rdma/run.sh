@@ -49,7 +49,7 @@ known=$(cd "$here/guest/suites" && printf '%s\n' *.sh | sed 's/\.sh$//' | sort |
 for suite in ${suites//,/ }; do
   [[ ,$known, == *,$suite,* ]] || usage_error "no suite '$suite'; there are: ${known//,/, }"
 done
-[ -e "$build/rdma/programs.txt" ] || usage_error "nothing is built in '$build': run make rdma-test"
+[ -e "$build/tests/rdma/programs.txt" ] || usage_error "nothing is built in '$build': run make rdma-test"
 build=$(realpath "$build")
 out=$build/rdma
 
