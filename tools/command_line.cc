@@ -43,9 +43,11 @@ void add_demo(CLI::App& app, demo::DemoOptions& options, int& timeout_seconds) {
   demo.add_option("--model", options.model,
                   "A GGUF file of the llama architecture (default: a tiny one with random weights, "
                   "written on first use)");
-  demo.add_option("--transport", options.transport, "auto, shm or tcp")
-      ->check(CLI::IsMember({"auto", "shm", "tcp"}))
+  demo.add_option("--transport", options.transport, "auto, shm, ucx (RDMA) or tcp")
+      ->check(CLI::IsMember({"auto", "shm", "ucx", "tcp"}))
       ->capture_default_str();
+  demo.add_flag("--insecure-data-plane", options.insecure_data_plane,
+                "Let ucx write over TCP where there is no RDMA, as an experiment");
   demo.add_option("--json", options.json, "Write the results to this file, too");
   demo.add_option("--requests", options.requests, "Requests, second turns included")
       ->check(CLI::Range(1U, demo::kMaxRequests))

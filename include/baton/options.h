@@ -13,7 +13,7 @@
 namespace baton {
 
 enum class Role : std::uint8_t { kSender, kReceiver };
-enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp };
+enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx };
 /// What listens at pd_proxy_host. LMCache's proxy knows ProxyNotif alone; Baton's also hears of
 /// failures.
 enum class ProxyKind : std::uint8_t { kStock, kBaton };
@@ -42,6 +42,9 @@ struct Options {
   std::vector<std::uint16_t> pd_peer_alloc_port;
   /// Receiver: the tcp transport's port per rank; empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_data_port;
+  /// Receiver: the TCP port per rank at which connections of the ucx transport begin; empty or 0
+  /// asks for any.
+  std::vector<std::uint16_t> pd_peer_ucx_port;
   /// Receiver of a TP group (world_size above 1): rank 0's address; empty: pd_peer_host. Rank 0
   /// admits for all; the others reach it at its pd_peer_alloc_port.
   std::string pd_group_leader_host;
@@ -56,6 +59,12 @@ struct Options {
   std::uint32_t pd_max_prefill_len = 0;  ///< tokens; 0: unchecked
 
   TransportChoice pd_transport = TransportChoice::kAuto;
+  /// One rail of the ucx transport for each entry: RDMA devices as UCX_NET_DEVICES names them,
+  /// "mlx5_0:1". A put is spread over all rails. Empty: one rail, which UCX chooses.
+  std::vector<std::string> pd_ucx_rails;
+  /// Lets the ucx transport use TCP where there is no RDMA. For experiments: whoever can connect
+  /// can then write anywhere in this process.
+  bool insecure_data_plane = false;
   Integrity pd_integrity = Integrity::kFull;
   /// Receiver: fills a page with 0xDB before it is granted, so that a missing write can't look
   /// like an old chunk. For tests and demonstrations.
@@ -90,6 +99,8 @@ struct Options {
   std::chrono::milliseconds pd_claim_timeout_ms{60'000};
   /// Receiver: a request that is complete, but that nobody claims, ends after this long.
   std::chrono::milliseconds pd_claim_ttl_ms{300'000};
+  /// How long RDMA writes to a receiver may stand still before its connection is cut.
+  std::chrono::milliseconds pd_ucx_stall_timeout_ms{10'000};
   /// How long close() waits for what is under way.
   std::chrono::milliseconds pd_shutdown_timeout_ms{5'000};
 

@@ -5,10 +5,9 @@
 
 #include "src/backend/credentials.h"
 #include "src/backend/settings.h"
+#include "src/backend/transports.h"
 #include "src/base/log.h"
 #include "src/control/zmq/zmq_network.h"
-#include "src/transport/shm/shm_transport.h"
-#include "src/transport/tcp/tcp_transport.h"
 
 namespace baton {
 namespace {
@@ -51,34 +50,13 @@ StatusOr<std::unique_ptr<Stack>> Stack::create(const Options& options, const Cac
   return stack;
 }
 
-Status Stack::build_transports_on_loop(std::uint32_t worker_id) {
-  if (options_.pd_transport != TransportChoice::kTcp) {
-    transports_.push_back(std::make_unique<transport::ShmTransport>(*loop_, epoch_));
-  }
-  if (options_.pd_transport != TransportChoice::kShm) {
-    transport::TcpOptions tcp;
-    tcp.listen = options_.pd_role == Role::kReceiver;
-    tcp.host = options_.pd_peer_host;
-    tcp.port = worker_id < options_.pd_peer_data_port.size() ? options_.pd_peer_data_port[worker_id]
-                                                             : std::uint16_t{0};
-    auto made = transport::TcpTransport::create(*loop_, epoch_, tcp);
-    if (!made.ok()) {
-      return made.status();
-    }
-    transports_.push_back(*std::move(made));
-  }
-  for (const auto& transport : transports_) {
-    if (Status attached = transport->attach(*buffer_); !attached.ok()) {
-      return attached;
-    }
-  }
-  return absl::OkStatus();
-}
-
 Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
-  if (Status built = build_transports_on_loop(layout.worker_id); !built.ok()) {
-    return built;
+  auto made_transports =
+      make_transports_on_loop(*loop_, epoch_, options_, layout.worker_id, *buffer_);
+  if (!made_transports.ok()) {
+    return made_transports.status();
   }
+  transports_ = *std::move(made_transports);
   std::vector<transport::Transport*> transports;
   transports.reserve(transports_.size());
   for (const auto& transport : transports_) {

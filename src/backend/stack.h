@@ -41,7 +41,6 @@ class Stack {
  private:
   explicit Stack(const Options& options) : options_(options) {}
   Status build_on_loop(const CacheLayout& layout, FaultInjection faults);
-  Status build_transports_on_loop(std::uint32_t worker_id);
 
   const Options options_;
   std::shared_ptr<const security::Credentials> credentials_;  // null: no keys

@@ -40,9 +40,10 @@ enum class Unused : std::uint8_t { kNumber, kText, kTexts, kPorts };
 using Target =
     std::variant<bool Options::*, std::uint16_t Options::*, std::uint32_t Options::*,
                  std::size_t Options::*, std::string Options::*,
-                 std::vector<std::uint16_t> Options::*, std::chrono::milliseconds Options::*,
-                 Role Options::*, TransportChoice Options::*, Integrity Options::*,
-                 ProxyKind Options::*, Security Options::*, FilePath, Seconds, OnlyValue, Unused>;
+                 std::vector<std::uint16_t> Options::*, std::vector<std::string> Options::*,
+                 std::chrono::milliseconds Options::*, Role Options::*, TransportChoice Options::*,
+                 Integrity Options::*, ProxyKind Options::*, Security Options::*, FilePath, Seconds,
+                 OnlyValue, Unused>;
 
 enum class Origin : std::uint8_t { kLmcache, kBaton };
 
@@ -76,7 +77,8 @@ struct Choice {
 inline constexpr Choice<Role> kRoles[] = {{"sender", Role::kSender}, {"receiver", Role::kReceiver}};
 inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoice::kAuto},
                                                           {"shm", TransportChoice::kShm},
-                                                          {"tcp", TransportChoice::kTcp}};
+                                                          {"tcp", TransportChoice::kTcp},
+                                                          {"ucx", TransportChoice::kUcx}};
 inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
 inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},

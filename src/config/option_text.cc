@@ -59,6 +59,9 @@ std::string type_text(const OptionRow& row) {
       [](std::vector<std::uint16_t> Options::* /*member*/) {
         return std::string("int or list of int");
       },
+      [](std::vector<std::string> Options::* /*member*/) {
+        return std::string("str or list of str");
+      },
       [](const FilePath& /*path*/) { return std::string("str"); },
       [](const ChoiceMember auto& member) { return choice_names(member); },
       [](const Seconds& /*seconds*/) { return std::string("float"); },
@@ -92,6 +95,10 @@ std::string range_text(const OptionRow& row) {
       [&](const NumberMember auto& /*member*/) { return numbers; },
       [&](milliseconds Options::* /*member*/) { return numbers; },
       [&](std::vector<std::uint16_t> Options::* /*member*/) { return numbers; },
+      [&](std::vector<std::string> Options::* /*member*/) {
+        return fmt::format("at most {}, of 1 to {} bytes each, without blanks", kMaxRails,
+                           kMaxRailBytes);
+      },
       [&](const Seconds& /*seconds*/) {
         return fmt::format("{} to {}", static_cast<double>(row.range.min) / 1000,
                            row.range.max / 1000);

@@ -94,6 +94,7 @@ bool assign_scalar(const OptionRow& row, const YamlScalar& scalar, Options& opti
       [&](const OnlyValue& only) { return is_only(only, scalar); },
       [&](Unused kind) { return kind != Unused::kNumber || to_float(scalar).has_value(); },
       [](std::vector<std::uint16_t> Options::* /*member*/) { return false; },
+      [](std::vector<std::string> Options::* /*member*/) { return false; },
   };
   return std::visit(assign_to, row.target);
 }
@@ -102,12 +103,16 @@ bool assign_scalar(const OptionRow& row, const YamlScalar& scalar, Options& opti
 bool takes_list(const OptionRow& row) {
   const auto* unused = std::get_if<Unused>(&row.target);
   return std::holds_alternative<std::vector<std::uint16_t> Options::*>(row.target) ||
+         std::holds_alternative<std::vector<std::string> Options::*>(row.target) ||
          (unused != nullptr && (*unused == Unused::kPorts || *unused == Unused::kTexts));
 }
 
 bool assign_list(const OptionRow& row, const YamlValue& value, Options& options) {
   if (const auto* unused = std::get_if<Unused>(&row.target)) {
     return *unused == Unused::kTexts || to_ports(value, row.range).has_value();
+  }
+  if (const auto* rails = std::get_if<std::vector<std::string> Options::*>(&row.target)) {
+    return set(options, *rails, to_rails(value));
   }
   const auto* member = std::get_if<std::vector<std::uint16_t> Options::*>(&row.target);
   return member != nullptr && set(options, *member, to_ports(value, row.range));
@@ -121,6 +126,15 @@ Status check_number(const OptionRow& row, std::uint64_t value) {
 Status check_milliseconds(const OptionRow& row, milliseconds value) {
   return value.count() < 0 ? refused(row, fmt::format("{}", value.count()))
                            : check_number(row, static_cast<std::uint64_t>(value.count()));
+}
+
+Status check_rails(const OptionRow& row, const std::vector<std::string>& rails) {
+  const auto bad = std::find_if_not(rails.begin(), rails.end(), is_rail);
+  if (bad != rails.end()) {
+    return refused(row, quote(*bad));
+  }
+  return rails.size() <= kMaxRails ? absl::OkStatus()
+                                   : refused(row, fmt::format("a list of {}", rails.size()));
 }
 
 template <typename Member>
@@ -161,6 +175,7 @@ Status check_range(const OptionRow& row, const Options& options) {
         return count <= kMaxPorts ? absl::OkStatus()
                                   : refused(row, fmt::format("a list of {}", count));
       },
+      [&](std::vector<std::string> Options::*member) { return check_rails(row, options.*member); },
       [&](const ChoiceMember auto& member) { return check_choice(row, member, options); },
       // A bool is always one; the others have no member of their own.
       [](const auto& /*target*/) { return absl::OkStatus(); },

@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "src/base/text.h"
 #include "src/config/option_table.h"
@@ -16,25 +20,32 @@ Status invalid(std::string message) {
   return absl::InvalidArgumentError(std::move(message));
 }
 
+struct Ports {
+  std::string_view name;
+  const std::vector<std::uint16_t>& of_ranks;
+  bool needed;  ///< else the system may choose
+};
+
+std::array<Ports, 4> ports_of(const Options& options) {
+  return {Ports{"pd_peer_init_port", options.pd_peer_init_port, true},
+          Ports{"pd_peer_alloc_port", options.pd_peer_alloc_port, true},
+          Ports{"pd_peer_data_port", options.pd_peer_data_port, false},
+          Ports{"pd_peer_ucx_port", options.pd_peer_ucx_port, false}};
+}
+
 /// Ports of a receiver: one of each kind for every rank.
 Status check_ports(const Options& options) {
-  const auto& init = options.pd_peer_init_port;
-  const auto& alloc = options.pd_peer_alloc_port;
-  const auto& data = options.pd_peer_data_port;
-  if (init.empty()) {
+  const std::size_t ranks = options.pd_peer_init_port.size();
+  if (ranks == 0) {
     return invalid("pd_peer_init_port is missing; a receiver needs a port per rank");
   }
-  if (alloc.size() != init.size()) {
-    return invalid(
-        fmt::format("pd_peer_alloc_port has {} ports, but pd_peer_init_port has {}; "
-                    "a receiver needs one of each per rank",
-                    alloc.size(), init.size()));
-  }
-  if (!data.empty() && data.size() != init.size()) {
-    return invalid(
-        fmt::format("pd_peer_data_port has {} ports, but pd_peer_init_port has {}; "
-                    "none or one per rank is needed",
-                    data.size(), init.size()));
+  for (const Ports& ports : ports_of(options)) {
+    if (ports.of_ranks.size() != ranks && (ports.needed || !ports.of_ranks.empty())) {
+      return invalid(fmt::format("{} has {} ports, but pd_peer_init_port has {}; {}", ports.name,
+                                 ports.of_ranks.size(), ranks,
+                                 ports.needed ? "a receiver needs one of each per rank"
+                                              : "none or one per rank is needed"));
+    }
   }
   return absl::OkStatus();
 }
@@ -42,18 +53,25 @@ Status check_ports(const Options& options) {
 /// The ports of one rank are bound on one address.
 Status check_ports_differ(const Options& options) {
   for (std::size_t rank = 0; rank < options.pd_peer_init_port.size(); ++rank) {
-    const unsigned init = options.pd_peer_init_port[rank];
-    const unsigned alloc = options.pd_peer_alloc_port[rank];
-    const unsigned data =
-        options.pd_peer_data_port.empty() ? 0U : unsigned{options.pd_peer_data_port[rank]};
-    const bool clash =
-        (init != 0 && (init == alloc || init == data)) || (alloc != 0 && alloc == data);
-    if (clash) {
-      return invalid(
-          fmt::format("rank {} has a port twice: pd_peer_init_port {}, "
-                      "pd_peer_alloc_port {}, pd_peer_data_port {}",
-                      rank, init, alloc, data));
+    std::map<std::uint16_t, std::string_view> taken;
+    for (const Ports& ports : ports_of(options)) {
+      const std::uint16_t port = ports.of_ranks.empty() ? 0 : ports.of_ranks[rank];
+      const auto [owner, is_free] = taken.emplace(port, ports.name);
+      if (port != 0 && !is_free) {
+        return invalid(fmt::format("rank {} has a port twice: {} is both {} and {}", rank, port,
+                                   owner->second, ports.name));
+      }
     }
+  }
+  return absl::OkStatus();
+}
+
+/// What can only be meant for the ucx transport.
+Status check_ucx(const Options& options) {
+  const bool possible = options.pd_transport == TransportChoice::kUcx ||
+                        options.pd_transport == TransportChoice::kAuto;
+  if (!possible && !options.pd_ucx_rails.empty()) {
+    return invalid("pd_ucx_rails are given, but pd_transport is neither ucx nor auto");
   }
   return absl::OkStatus();
 }
@@ -175,6 +193,9 @@ Status Options::validate() const {
     return status;
   }
   if (Status status = check_security(*this); !status.ok()) {
+    return status;
+  }
+  if (Status status = check_ucx(*this); !status.ok()) {
     return status;
   }
   return pd_role == Role::kReceiver ? check_receiver(*this) : check_sender(*this);

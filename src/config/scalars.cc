@@ -76,6 +76,22 @@ std::optional<std::vector<std::uint16_t>> to_ports(const YamlValue& value, const
   return ports;
 }
 
+bool is_rail(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxRailBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+std::optional<std::vector<std::string>> to_rails(const YamlValue& value) {
+  std::vector<std::string> rails;
+  for (const YamlScalar& scalar : value.scalars) {
+    if (!is_rail(scalar.text) || rails.size() == kMaxRails) {
+      return std::nullopt;
+    }
+    rails.push_back(scalar.text);
+  }
+  return rails;
+}
+
 bool is_path(std::string_view text) {
   return text.size() <= kMaxPathBytes && text.find('\0') == std::string_view::npos;
 }

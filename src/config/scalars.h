@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,6 +28,14 @@ std::optional<std::chrono::milliseconds> to_milliseconds(const YamlScalar& secon
                                                          const Range& range);
 /// At most kMaxPorts; a port may stand alone for a list of one.
 std::optional<std::vector<std::uint16_t>> to_ports(const YamlValue& value, const Range& range);
+
+inline constexpr std::size_t kMaxRails = 16;
+inline constexpr std::size_t kMaxRailBytes = 128;
+
+/// Whether `text` may name RDMA devices: "mlx5_0:1", "mlx5_0:1,mlx5_1:1".
+bool is_rail(std::string_view text);
+/// At most kMaxRails; one may stand alone for a list of one.
+std::optional<std::vector<std::string>> to_rails(const YamlValue& value);
 
 inline constexpr std::size_t kMaxPathBytes = 4095;  // PATH_MAX without the end
 

@@ -7,6 +7,9 @@ namespace {
 class ClosingTest : public ConformanceTest {};
 
 TEST_P(ClosingTest, TheWriterClosesInTheMiddle) {
+  if (would_harm_the_other_side()) {
+    GTEST_SKIP() << "UCX's TCP: see docs/rdma.md";
+  }
   Node& receiver = add_node();
   Node& writer = add_node();
   connect(writer, receiver);
@@ -19,6 +22,9 @@ TEST_P(ClosingTest, TheWriterClosesInTheMiddle) {
 }
 
 TEST_P(ClosingTest, TheReceiverClosesInTheMiddle) {
+  if (would_harm_the_other_side()) {
+    GTEST_SKIP() << "UCX's TCP: see docs/rdma.md";
+  }
   Node& receiver = add_node();
   Node& writer = add_node();
   connect(writer, receiver);
@@ -31,6 +37,9 @@ TEST_P(ClosingTest, TheReceiverClosesInTheMiddle) {
 }
 
 TEST_P(ClosingTest, TheWriterDisconnectsInTheMiddle) {
+  if (would_harm_the_other_side()) {
+    GTEST_SKIP() << "UCX's TCP: see docs/rdma.md";
+  }
   Node& receiver = add_node();
   Node& writer = add_node();
   connect(writer, receiver);
@@ -71,6 +80,9 @@ TEST_P(ClosingTest, NobodyToDisconnectFrom) {
 }
 
 TEST_P(ClosingTest, ClosingAnswersEverythingThatIsPending) {
+  if (would_harm_the_other_side()) {
+    GTEST_SKIP() << "UCX's TCP: see docs/rdma.md";
+  }
   Node& receiver = add_node();
   Node& node = add_node();
   Node& writer = add_node();

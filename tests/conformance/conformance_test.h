@@ -45,6 +45,9 @@ class ConformanceTest : public ::testing::TestWithParam<Maker> {
 
   Capabilities capabilities() const { return world_->capabilities(); }
 
+  /// For the first line of a test that ends connections in the middle of a write.
+  bool would_harm_the_other_side() const { return !capabilities().survives_ends_in_mid_write; }
+
   Node& add_node(std::size_t page_bytes = kPageBytes, std::uint32_t page_count = kPageCount) {
     nodes_.push_back(std::make_unique<Node>(*world_, page_bytes, page_count));
     return *nodes_.back();

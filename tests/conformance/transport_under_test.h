@@ -23,6 +23,8 @@ struct Capabilities {
   /// The fence of a writer that is stopped or hung stays pending until it goes on or its process
   /// ends (shm); otherwise it needs nobody's help.
   bool fence_waits_for_stopped_writer = false;
+  /// A connection may end in the middle of a write without harm to the other side's process.
+  bool survives_ends_in_mid_write = true;
   /// A transport in another process can connect: the SIGKILL and SIGSTOP tests apply.
   bool crosses_processes = false;
 };
@@ -59,6 +61,7 @@ struct Maker {
 std::unique_ptr<TransportUnderTest> make_loopback_under_test();
 std::unique_ptr<TransportUnderTest> make_tcp_under_test();
 std::unique_ptr<TransportUnderTest> make_shm_under_test();
+std::unique_ptr<TransportUnderTest> make_ucx_under_test();
 
 /// All of the above.
 std::vector<Maker> transports_under_test();

@@ -59,12 +59,18 @@ int run_decoder(const Wire& wire, TransportChoice transport) {
 class StoppedReceiver : public ::testing::TestWithParam<TransportChoice> {};
 
 INSTANTIATE_TEST_SUITE_P(Transports, StoppedReceiver,
-                         ::testing::Values(TransportChoice::kShm, TransportChoice::kTcp),
+                         ::testing::Values(TransportChoice::kShm, TransportChoice::kTcp,
+                                           TransportChoice::kUcx),
                          [](const auto& param) {
-                           return param.param == TransportChoice::kShm ? "shm" : "tcp";
+                           return param.param == TransportChoice::kShm   ? "shm"
+                                  : param.param == TransportChoice::kTcp ? "tcp"
+                                                                         : "ucx";
                          });
 
 TEST_P(StoppedReceiver, IsNotWaitedForForEverAndServesWhenItGoesOn) {
+  if (GetParam() == TransportChoice::kUcx && !host_has_rdma()) {
+    GTEST_SKIP() << kNoRdma;
+  }
   Child decoder([](const Wire& wire) { return run_decoder(wire, GetParam()); });
   auto prefill = make_backend(options(Role::kSender, GetParam()));
   const auto init = static_cast<std::uint16_t>(*decoder.wire().receive());

@@ -132,9 +132,21 @@ class StoppedSenderTest : public ::testing::Test {
   std::unique_ptr<PdBackend> decode_;
 };
 
-class StoppedTcpSender : public StoppedSenderTest {
+class FencedSender : public StoppedSenderTest {
  protected:
-  StoppedTcpSender() : StoppedSenderTest(TransportChoice::kTcp) {}
+  using StoppedSenderTest::StoppedSenderTest;
+
+  void loses_its_pages_at_once_and_its_late_writes_reach_none();
+};
+
+class StoppedTcpSender : public FencedSender {
+ protected:
+  StoppedTcpSender() : FencedSender(TransportChoice::kTcp) {}
+};
+
+class StoppedUcxSender : public FencedSender {
+ protected:
+  StoppedUcxSender() : FencedSender(TransportChoice::kUcx) {}
 };
 
 class StoppedShmSender : public StoppedSenderTest {
@@ -162,7 +174,7 @@ class StoppedShmSender : public StoppedSenderTest {
   }
 };
 
-TEST_F(StoppedTcpSender, LosesItsPagesAtOnceAndItsLateWritesReachNone) {
+void FencedSender::loses_its_pages_at_once_and_its_late_writes_reach_none() {
   ASSERT_NO_FATAL_FAILURE(await_stop_and_lease());
   order(2'000, kPages);  // Every page: what the stopped one was granted is granted again.
   {
@@ -174,6 +186,17 @@ TEST_F(StoppedTcpSender, LosesItsPagesAtOnceAndItsLateWritesReachNone) {
     EXPECT_TRUE(identical(*all, 2'000)) << "a late write reached a page that was granted again";
   }
   EXPECT_TRUE(everything_comes_back(*decode_));
+}
+
+TEST_F(StoppedTcpSender, LosesItsPagesAtOnceAndItsLateWritesReachNone) {
+  loses_its_pages_at_once_and_its_late_writes_reach_none();
+}
+
+TEST_F(StoppedUcxSender, LosesItsPagesAtOnceAndItsLateWritesReachNone) {
+  if (!host_has_rdma()) {
+    GTEST_SKIP() << kNoRdma;
+  }
+  loses_its_pages_at_once_and_its_late_writes_reach_none();
 }
 
 TEST_F(StoppedShmSender, KeepsItsPagesUntilItGoesOn) {

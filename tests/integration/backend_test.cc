@@ -40,10 +40,11 @@ class BackendTest : public ::testing::TestWithParam<TransportChoice> {
 
 INSTANTIATE_TEST_SUITE_P(Transports, BackendTest,
                          ::testing::Values(TransportChoice::kShm, TransportChoice::kTcp,
-                                           TransportChoice::kAuto),
+                                           TransportChoice::kUcx, TransportChoice::kAuto),
                          [](const auto& param) {
                            return param.param == TransportChoice::kShm   ? "shm"
                                   : param.param == TransportChoice::kTcp ? "tcp"
+                                  : param.param == TransportChoice::kUcx ? "ucx"
                                                                          : "auto";
                          });
 

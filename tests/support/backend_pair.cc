@@ -3,6 +3,8 @@
 #include <cstring>
 #include <iostream>
 
+#include "src/transport/ucx/rdma_devices.h"
+
 namespace baton::testing {
 namespace {
 
@@ -48,12 +50,17 @@ std::vector<CacheEngineKey> small_keys(std::uint64_t first, std::uint64_t count)
   return keys;
 }
 
+bool host_has_rdma() {
+  return transport::ucx::any_active_port(transport::ucx::list_rdma_devices());
+}
+
 Options small_options(Role role, std::uint32_t pages, TransportChoice transport) {
   Options options;
   options.pd_role = role;
   options.pd_buffer_size = *small_chunk().bytes() * pages;
   options.chunk_size = 16;
   options.pd_transport = transport;
+  options.insecure_data_plane = transport == TransportChoice::kUcx && !host_has_rdma();
   options.pd_peer_init_port = {0};
   options.pd_peer_alloc_port = {0};
   return options;

@@ -17,6 +17,10 @@ TensorMeta small_chunk(std::int64_t tokens = 16);
 CacheEngineKey small_key(std::uint64_t number);
 std::vector<CacheEngineKey> small_keys(std::uint64_t first, std::uint64_t count);
 
+/// Tests of what UCX can do over RDMA only are skipped elsewhere.
+bool host_has_rdma();
+inline constexpr const char* kNoRdma = "this host has no RDMA device; `make rdma-test` makes some";
+
 /// A buffer of `pages` chunks; any ports; no proxy.
 Options small_options(Role role, std::uint32_t pages, TransportChoice transport);
 

@@ -105,6 +105,7 @@ Status Demo::prepare() {
       // Twice the largest request: enough for any, too little for all.
       .buffer_pages = 2 * made.largest_chunks,
       .transport = options_.transport,
+      .insecure_data_plane = options_.insecure_data_plane,
       .timeout_ms = static_cast<std::uint32_t>(std::chrono::milliseconds(options_.timeout).count()),
       .fault = options_.fault,
       .fault_at_chunk = std::min(kFaultAtChunk, made.total_chunks)};

@@ -25,7 +25,8 @@ constexpr std::array<const char*, std::variant_size_v<Message>> kTypes = {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Setup, model, prefillers, decoders, requests, tokens,
                                    chunk_tokens, context_tokens, buffer_pages, transport,
-                                   timeout_ms, fault, fault_at_chunk, worker, proxy_port)
+                                   insecure_data_plane, timeout_ms, fault, fault_at_chunk, worker,
+                                   proxy_port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedRequest, index, follows, tokens)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerReady, init_port, alloc_port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PrefillJob, index, req_id, prompt, init_port, alloc_port)

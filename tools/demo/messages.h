@@ -33,6 +33,7 @@ struct Setup {
   std::uint32_t context_tokens = 0;
   std::uint32_t buffer_pages = 0;  ///< of each worker
   std::string transport;
+  bool insecure_data_plane = false;
   std::uint32_t timeout_ms = 0;
   Fault fault = Fault::kNone;
   std::uint32_t fault_at_chunk = 0;  ///< damage the chunk with this number, from 1

@@ -20,7 +20,8 @@ struct DemoOptions {
   std::uint32_t decoders = 1;
   std::string model;  ///< GGUF file; empty: the tiny model, made on first use
   std::string transport = "auto";
-  std::string json;  ///< file to write results to; empty: none
+  bool insecure_data_plane = false;  ///< ucx may write over TCP
+  std::string json;                  ///< file to write results to; empty: none
   Fault fault = Fault::kNone;
   std::uint32_t requests = 18;
   std::uint32_t tokens = 16;  ///< generated per request

@@ -1,6 +1,8 @@
 #include "tools/demo/worker.h"
 
 #include <limits>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "src/engine/chunk_hash.h"
@@ -12,10 +14,11 @@ namespace {
 constexpr const char* kModelName = "demo";
 
 TransportChoice transport_of(const Setup& setup) {
-  if (setup.transport == "shm") {
-    return TransportChoice::kShm;
-  }
-  return setup.transport == "tcp" ? TransportChoice::kTcp : TransportChoice::kAuto;
+  static const std::map<std::string, TransportChoice> choices = {{"shm", TransportChoice::kShm},
+                                                                 {"tcp", TransportChoice::kTcp},
+                                                                 {"ucx", TransportChoice::kUcx}};
+  const auto found = choices.find(setup.transport);
+  return found == choices.end() ? TransportChoice::kAuto : found->second;
 }
 
 }  // namespace
@@ -56,6 +59,7 @@ Options backend_options(const Setup& setup, Role role, const engine::LlamaModel&
       setup.buffer_pages * engine::kv_chunk_bytes(model.kv_shape(), setup.chunk_tokens);
   options.chunk_size = setup.chunk_tokens;
   options.pd_transport = transport_of(setup);
+  options.insecure_data_plane = setup.insecure_data_plane;
   // So that a chunk that was never written can't look like an old one.
   options.pd_poison_pages = true;
   // With a large model a request may wait long for others to be computed: the run's own limit

@@ -83,7 +83,7 @@ StatusOr<std::size_t> InboundStream::receive_header() {
 Status InboundStream::take_frame() {
   const auto frame = parse_frame(header_);
   if (!frame.ok()) {
-    ++target_.stats.broken_streams;
+    ++target_.stats->broken_streams;
     log::warning("tcp: peer {} sent {}", writer_.brief(), std::string(frame.status().message()));
     return frame.status();
   }
@@ -93,7 +93,7 @@ Status InboundStream::take_frame() {
   if (const auto* end = std::get_if<EndOfBatch>(&*frame)) {
     return take_end(*end);
   }
-  ++target_.stats.heartbeats;
+  ++target_.stats->heartbeats;
   return absl::OkStatus();
 }
 
@@ -107,7 +107,7 @@ Status InboundStream::start_write(const WriteHeader& write) {
 
 Status InboundStream::take_end(const EndOfBatch& end) {
   if (end.sequence != last_placed_ + 1) {
-    ++target_.stats.broken_streams;
+    ++target_.stats->broken_streams;
     return absl::DataLossError(
         fmt::format("batch {} ends after batch {}", end.sequence, last_placed_));
   }
@@ -133,7 +133,7 @@ StatusOr<std::size_t> InboundStream::receive_payload(std::size_t max_bytes) {
 }
 
 Status InboundStream::reject(const WriteHeader& write) {
-  ++target_.stats.rejected_writes;
+  ++target_.stats->rejected_writes;
   const std::string what = fmt::format(
       "a write to page {} (generation {}, offset {}, {} bytes) outside the writer's grants",
       write.page, write.generation, write.offset_bytes, write.length_bytes);

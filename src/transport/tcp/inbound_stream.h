@@ -6,6 +6,7 @@
 
 #include "src/memory/registered_buffer.h"
 #include "src/transport/tcp/frames.h"
+#include "src/transport/tcp/gate.h"
 #include "src/transport/tcp/pulse.h"
 #include "src/transport/tcp/tcp_options.h"
 #include "src/transport/tcp/watched_socket.h"
@@ -17,7 +18,7 @@ namespace baton::transport::tcp {
 struct WriteTarget {
   const RegisteredBuffer* buffer = nullptr;
   const WriteGuard* guard = nullptr;
-  TcpStats stats;
+  TcpStats* stats = nullptr;
 
   /// Inside the page, and allowed by the guard.
   bool allows(const PeerId& writer, const WriteHeader& write) const;
@@ -25,11 +26,8 @@ struct WriteTarget {
 
 /// open ⇄ payload → closed; docs/protocol-tcp.md has every transition. Memory is written inside
 /// recv() only, so nothing of this stream reaches a page once this is destroyed.
-class InboundStream {
+class InboundStream final : public Inbound {
  public:
-  /// The stream ended by itself. Called last: it may destroy the InboundStream.
-  using Ended = absl::AnyInvocable<void(const Status& why)>;
-
   InboundStream(Reactor& reactor, const TcpOptions& options, UniqueFd fd, const PeerId& writer,
                 WriteTarget& target, Ended ended);
   InboundStream(const InboundStream&) = delete;

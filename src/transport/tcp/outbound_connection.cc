@@ -9,21 +9,19 @@
 
 namespace baton::transport::tcp {
 
-OutboundConnection::OutboundConnection(Reactor& reactor, const TcpOptions& options,
-                                       std::vector<UniqueFd> sockets, Hello hello,
-                                       const Secret& secret, TimePoint deadline, Done connected,
-                                       Ended ended)
+OutboundConnection::OutboundConnection(Reactor& reactor, const TcpOptions& options, Call call)
     : reactor_(reactor),
       options_(options),
-      secret_(secret),
-      connected_(std::move(connected)),
-      ended_(std::move(ended)),
-      deadline_timer_(reactor.run_at(deadline, [this, receiver = hello.receiver] {
+      secret_(call.secret),
+      connected_(std::move(call.connected)),
+      ended_(std::move(call.ended)),
+      deadline_timer_(reactor.run_at(call.deadline, [this, receiver = call.hello.receiver] {
         fail(absl::DeadlineExceededError(
             fmt::format("no answer from peer {} before the connect deadline", receiver.brief())));
       })) {
-  hello.streams = static_cast<std::uint16_t>(sockets.size());
-  for (UniqueFd& socket : sockets) {
+  Hello hello = call.hello;
+  hello.streams = static_cast<std::uint16_t>(call.sockets.size());
+  for (UniqueFd& socket : call.sockets) {
     hello.nonce = random_nonce();
     streams_.push_back(std::make_unique<OutboundStream>(reactor, options, std::move(socket), hello,
                                                         secret_,

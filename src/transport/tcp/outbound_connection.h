@@ -6,30 +6,22 @@
 #include <vector>
 
 #include "src/transport/tcp/batch_ledger.h"
+#include "src/transport/tcp/dialer.h"
 #include "src/transport/tcp/outbound_stream.h"
 
 namespace baton::transport::tcp {
 
 /// Open when all of its streams are; ended as a whole by the end of any.
-class OutboundConnection final : private OutboundStreamOwner {
+class OutboundConnection final : public Outbound, private OutboundStreamOwner {
  public:
-  /// The connection ended by itself. Called last: it may destroy the OutboundConnection.
-  using Ended = absl::AnyInvocable<void(const Status& why, bool was_open)>;
-
-  /// A socket of start_connect() for each stream, at least one. `hello` is that of stream 0.
-  /// `connected` is called in a turn of its own.
-  OutboundConnection(Reactor& reactor, const TcpOptions& options, std::vector<UniqueFd> sockets,
-                     Hello hello, const Secret& secret, TimePoint deadline, Done connected,
-                     Ended ended);
+  OutboundConnection(Reactor& reactor, const TcpOptions& options, Call call);
   ~OutboundConnection() override;
   OutboundConnection(const OutboundConnection&) = delete;
   OutboundConnection& operator=(const OutboundConnection&) = delete;
 
-  bool is_open() const { return open_streams_ == streams_.size(); }
-  /// When open only. A batch whose `verdict` is not OK sends nothing, and keeps its place.
-  void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done);
-  /// What is pending gets `why`; Ended is not called. Idempotent.
-  void close(const Status& why);
+  bool is_open() const override { return open_streams_ == streams_.size(); }
+  void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override;
+  void close(const Status& why) override;
 
  private:
   void on_stream_open() override;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "src/transport/tcp/frames.h"
-#include "src/transport/tcp/opening.h"
+#include "src/transport/tcp/outbound_opening.h"
 #include "src/transport/tcp/pulse.h"
 #include "src/transport/tcp/send_queue.h"
 #include "src/transport/tcp/tcp_options.h"
@@ -26,7 +26,7 @@ class OutboundStreamOwner {
   virtual void on_stream_ended(const Status& why) = 0;
 };
 
-/// connecting → greeting → proving → open → closed; docs/protocol-tcp.md has every transition.
+/// opening → open → closed; docs/protocol-tcp.md has every transition.
 /// Local memory is read inside sendmsg() only, so nothing touches it once this is closed.
 class OutboundStream {
  public:
@@ -46,37 +46,28 @@ class OutboundStream {
   void close();
 
  private:
-  enum class State : std::uint8_t { kConnecting, kGreeting, kProving, kOpen, kClosed };
+  enum class State : std::uint8_t { kOpening, kOpen, kClosed };
 
+  void on_opened(StatusOr<UniqueFd> socket);
   void on_ready(std::uint32_t events);
   Status step(std::uint32_t events);
-  Status greet();
-  Status read_challenge();
-  Status prove(const Challenge& challenge);
-  Status read_verdict();
-  void open();
   Status read_words();
   Status take_word(const Word& word);
   Status send_slice();
   void beat();
   void want_events();
   void end(const Status& why);
-  /// True when the message is whole; then the next one begins.
-  StatusOr<bool> receive(std::span<std::byte> message);
-  Status say(std::span<const std::byte> message);
 
   Reactor& reactor_;
   const TcpOptions& options_;
-  const Hello hello_;
-  const Secret& secret_;
   OutboundStreamOwner& owner_;
-  State state_ = State::kConnecting;
+  State state_ = State::kOpening;
   SendQueue queue_;
-  ChallengeBytes challenge_{};
-  WordBytes word_{};  // a verdict has as many bytes
-  std::size_t received_bytes_ = 0;
-  WatchedSocket socket_;
-  std::optional<Pulse> pulse_;  // when open
+  WordBytes word_{};
+  std::size_t received_bytes_ = 0;  // of word_
+  std::optional<OutboundOpening> opening_;
+  std::optional<WatchedSocket> socket_;  // when open
+  std::optional<Pulse> pulse_;           // when open
 };
 
 }  // namespace baton::transport::tcp

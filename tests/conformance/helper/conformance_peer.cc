@@ -10,6 +10,7 @@
 // and, whenever they happen:  receiver_gone PEER,  writer_gone PEER
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -139,5 +140,6 @@ int serve(const std::string& transport) {
 }  // namespace baton::conformance
 
 int main(int argc, char** argv) {
+  setenv("BATON_TEST_UCX_FIRST", "1", 1);  // Another device than the test's first node has.
   return argc == 2 ? baton::conformance::serve(argv[1]) : 2;
 }

@@ -37,8 +37,8 @@ void describe(CLI::App& app, Arguments& arguments, std::string& transport) {
                  "Processes of every prefiller and every decoder: a TP group")
       ->check(CLI::Range(1U, 4U))
       ->capture_default_str();
-  app.add_option("--transport", transport, "auto, shm or tcp")
-      ->check(CLI::IsMember({"auto", "shm", "tcp"}))
+  app.add_option("--transport", transport, "auto, shm, ucx or tcp")
+      ->check(CLI::IsMember({"auto", "shm", "ucx", "tcp"}))
       ->capture_default_str();
 }
 
@@ -97,6 +97,7 @@ int main(int argc, char** argv) {
   }
   const std::map<std::string, TransportChoice> choices{{"auto", TransportChoice::kAuto},
                                                        {"shm", TransportChoice::kShm},
+                                                       {"ucx", TransportChoice::kUcx},
                                                        {"tcp", TransportChoice::kTcp}};
   arguments.fleet.transport = choices.at(transport);
   if (std::getenv("BATON_LOG") == nullptr) {

@@ -124,6 +124,32 @@ TEST(ValidateOptions, ARanksPortsDiffer) {
       "rank 1 has a port twice");
 }
 
+TEST(ValidateOptions, PortsOfUcxAreHeldToTheSame) {
+  using O = Options;
+  expect_refused(
+      receiver(), [](O& o) { o.pd_peer_ucx_port = {1}; }, "pd_peer_ucx_port has 1 ports");
+  expect_refused(
+      receiver(),
+      [](O& o) {
+        o.pd_peer_data_port = {0, 8500};
+        o.pd_peer_ucx_port = {8600, 8500};
+      },
+      "rank 1 has a port twice: 8500 is both pd_peer_data_port and pd_peer_ucx_port");
+}
+
+TEST(ValidateOptions, RailsAreNamesOfDevicesAndForUcx) {
+  using O = Options;
+  Options rails = receiver();
+  rails.pd_ucx_rails = {"mlx5_0:1", "mlx5_1:1,mlx5_2:1"};
+  EXPECT_TRUE(rails.validate().ok()) << rails.validate();
+  expect_refused(
+      rails, [](O& o) { o.pd_ucx_rails[1] = "mlx5 1"; }, "pd_ucx_rails is 'mlx5 1'");
+  expect_refused(
+      rails, [](O& o) { o.pd_ucx_rails.resize(17, "mlx5_0:1"); }, "pd_ucx_rails is a list of 17");
+  expect_refused(
+      rails, [](O& o) { o.pd_transport = TransportChoice::kTcp; }, "pd_ucx_rails are given");
+}
+
 TEST(ValidateOptions, KeysAreWholeOrAbsent) {
   using O = Options;
   expect_refused(

@@ -1,4 +1,4 @@
-#include "src/transport/tcp/tcp_sender.h"
+#include "src/transport/tcp/dialer.h"
 
 #include <fmt/format.h>
 
@@ -9,11 +9,15 @@
 
 namespace baton::transport::tcp {
 
-TcpSender::TcpSender(Reactor& reactor, const PeerId& self, const TcpOptions& options,
-                     ObserverPost& observer)
-    : reactor_(reactor), self_(self), options_(options), observer_(observer) {}
+Dialer::Dialer(Reactor& reactor, const PeerId& self, const TcpOptions& options,
+               ObserverPost& observer, OutboundMaker make_outbound)
+    : reactor_(reactor),
+      self_(self),
+      options_(options),
+      observer_(observer),
+      make_outbound_(std::move(make_outbound)) {}
 
-StatusOr<Ticket> TcpSender::check_ticket(const PeerId& receiver, std::string_view ticket) const {
+StatusOr<Ticket> Dialer::check_ticket(const PeerId& receiver, std::string_view ticket) const {
   if (receivers_.contains(receiver)) {
     return absl::FailedPreconditionError(
         fmt::format("peer {} is connected, or being connected, already", receiver.brief()));
@@ -26,7 +30,7 @@ StatusOr<Ticket> TcpSender::check_ticket(const PeerId& receiver, std::string_vie
   return parsed;
 }
 
-StatusOr<std::vector<UniqueFd>> TcpSender::open_sockets(const Ticket& ticket) const {
+StatusOr<std::vector<UniqueFd>> Dialer::open_sockets(const Ticket& ticket) const {
   std::vector<UniqueFd> sockets;
   const std::uint16_t streams = std::min(ticket.streams, options_.streams);
   while (sockets.size() < streams) {
@@ -39,8 +43,8 @@ StatusOr<std::vector<UniqueFd>> TcpSender::open_sockets(const Ticket& ticket) co
   return sockets;
 }
 
-void TcpSender::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
-                        Done done) {
+void Dialer::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
+                     Done done) {
   const auto parsed = check_ticket(receiver, ticket);
   if (!parsed.ok()) {
     post_done(reactor_, std::move(done), parsed.status());
@@ -52,21 +56,25 @@ void TcpSender::connect(const PeerId& receiver, std::string_view ticket, TimePoi
     return;
   }
   const Hello hello{.connection = ++last_connection_, .sender = self_, .receiver = receiver};
-  receivers_[receiver] = std::make_unique<OutboundConnection>(
-      reactor_, options_, *std::move(sockets), hello, parsed->secret, deadline, std::move(done),
-      [this, receiver](const Status& why, bool was_open) {
-        on_connection_ended(receiver, why, was_open);
-      });
+  receivers_[receiver] =
+      make_outbound_(Call{.sockets = *std::move(sockets),
+                          .hello = hello,
+                          .secret = parsed->secret,
+                          .deadline = deadline,
+                          .connected = std::move(done),
+                          .ended = [this, receiver](const Status& why, bool was_open) {
+                            on_connection_ended(receiver, why, was_open);
+                          }});
 }
 
-void TcpSender::on_connection_ended(const PeerId& receiver, const Status& why, bool was_open) {
+void Dialer::on_connection_ended(const PeerId& receiver, const Status& why, bool was_open) {
   receivers_.erase(receiver);
   if (was_open) {
     observer_.receiver_gone(receiver, why);
   }
 }
 
-Status TcpSender::check(const std::vector<WriteOp>& ops) const {
+Status Dialer::check(const std::vector<WriteOp>& ops) const {
   for (const WriteOp& op : ops) {
     if (buffer_ == nullptr || !buffer_->contains(op.local)) {
       return absl::InvalidArgumentError(
@@ -77,7 +85,7 @@ Status TcpSender::check(const std::vector<WriteOp>& ops) const {
   return absl::OkStatus();
 }
 
-void TcpSender::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
+void Dialer::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
   std::erase_if(ops, [](const WriteOp& op) { return op.local.empty(); });
   const auto found = receivers_.find(receiver);
   if (found == receivers_.end() || !found->second->is_open()) {
@@ -89,7 +97,7 @@ void TcpSender::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Do
   found->second->write_batch(ops, std::move(verdict), std::move(done));
 }
 
-void TcpSender::disconnect(const PeerId& receiver) {
+void Dialer::disconnect(const PeerId& receiver) {
   const auto found = receivers_.extract(receiver);
   if (!found.empty()) {
     found.mapped()->close(
@@ -97,9 +105,9 @@ void TcpSender::disconnect(const PeerId& receiver) {
   }
 }
 
-void TcpSender::close() {
+void Dialer::close() {
   for (const auto& [receiver, connection] : std::exchange(receivers_, {})) {
-    connection->close(absl::CancelledError(std::string("the tcp transport was closed")));
+    connection->close(absl::CancelledError(std::string("the transport was closed")));
   }
 }
 

@@ -1,4 +1,4 @@
-#include "src/transport/tcp/tcp_receiver.h"
+#include "src/transport/tcp/gate.h"
 
 #include <fmt/format.h>
 
@@ -6,27 +6,23 @@
 
 namespace baton::transport::tcp {
 
-TcpReceiver::TcpReceiver(Reactor& reactor, const PeerId& self, const TcpOptions& options,
-                         Address address, ObserverPost& observer)
+Gate::Gate(Reactor& reactor, const PeerId& self, const TcpOptions& options, Address address,
+           ObserverPost& observer, InboundMaker make_inbound)
     : reactor_(reactor),
       self_(self),
       options_(options),
       address_(std::move(address)),
-      observer_(observer) {}
+      observer_(observer),
+      make_inbound_(std::move(make_inbound)) {}
 
-void TcpReceiver::start(UniqueFd listener, const RegisteredBuffer& buffer) {
-  target_.buffer = &buffer;
-  acceptor_ = std::make_unique<Acceptor>(reactor_, options_, std::move(listener), target_.stats,
+void Gate::start(UniqueFd listener) {
+  acceptor_ = std::make_unique<Acceptor>(reactor_, options_, std::move(listener), stats_,
                                          static_cast<Doorkeeper&>(*this));
 }
 
-StatusOr<std::string> TcpReceiver::expect_peer(const PeerId& peer) {
+StatusOr<std::string> Gate::expect_peer(const PeerId& peer) {
   if (acceptor_ == nullptr) {
-    return absl::FailedPreconditionError(
-        std::string("this end of the tcp transport does not listen"));
-  }
-  if (target_.guard == nullptr) {
-    return absl::FailedPreconditionError(std::string("set a guard before expecting peers"));
+    return absl::FailedPreconditionError(std::string("this end of the transport does not listen"));
   }
   if (fences_.contains(peer)) {
     return absl::FailedPreconditionError(
@@ -40,13 +36,13 @@ StatusOr<std::string> TcpReceiver::expect_peer(const PeerId& peer) {
                        .address = address_});
 }
 
-const Secret& TcpReceiver::secret_for(const Hello& hello) const {
+const Secret& Gate::secret_for(const Hello& hello) const {
   const auto found = writers_.find(hello.sender);
   const bool fits_ticket = hello.receiver == self_ && hello.streams <= options_.streams;
   return found != writers_.end() && fits_ticket ? found->second.secret : decoy_;
 }
 
-bool TcpReceiver::fits(const Hello& hello) const {
+bool Gate::fits(const Hello& hello) const {
   const auto found = writers_.find(hello.sender);
   if (found == writers_.end()) {
     return false;
@@ -58,7 +54,7 @@ bool TcpReceiver::fits(const Hello& hello) const {
   return hello.connection > writer.connection || joins;
 }
 
-void TcpReceiver::take_in(UniqueFd socket, const Hello& hello) {
+void Gate::take_in(UniqueFd socket, const Hello& hello) {
   const PeerId peer = hello.sender;
   Writer& writer = writers_.at(peer);
   const bool was_connected = !writer.streams.empty();
@@ -68,21 +64,21 @@ void TcpReceiver::take_in(UniqueFd socket, const Hello& hello) {
     writer.streams.resize(hello.streams);
     writer.connection = hello.connection;
   }
-  writer.streams[hello.stream] = std::make_unique<InboundStream>(
-      reactor_, options_, std::move(socket), peer, target_,
-      [this, peer](const Status& why) { on_stream_ended(peer, why); });
+  writer.streams[hello.stream] =
+      make_inbound_(std::move(socket), hello, writer.secret,
+                    [this, peer](const Status& why) { on_stream_ended(peer, why); });
   if (!was_connected) {
     observer_.writer_connected(peer);
   }
 }
 
-void TcpReceiver::on_stream_ended(const PeerId& peer, const Status& why) {
+void Gate::on_stream_ended(const PeerId& peer, const Status& why) {
   writers_.at(peer).streams.clear();  // One stream's loss is the connection's.
   observer_.writer_gone(peer, why);
 }
 
-void TcpReceiver::revoke(const PeerId& peer, Task fenced) {
-  // The proof: with the sockets closed here, nobody reads what the peer sent or still sends.
+void Gate::revoke(const PeerId& peer, Task fenced) {
+  // The proof: what was made of the streams is destroyed here.
   writers_.erase(peer);
   fences_[peer].push_back(std::move(fenced));
   reactor_.post(lifetime_.guard([this, peer] {
@@ -95,7 +91,7 @@ void TcpReceiver::revoke(const PeerId& peer, Task fenced) {
   }));
 }
 
-void TcpReceiver::close() {
+void Gate::close() {
   acceptor_.reset();
   writers_.clear();
   for (auto& [peer, fences] : std::exchange(fences_, {})) {

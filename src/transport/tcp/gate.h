@@ -1,4 +1,4 @@
-// The receiving half: who may connect, who has, and the fence.
+// The receiving half behind a listening socket: who may connect, who has, and the fence.
 #pragma once
 
 #include <cstdint>
@@ -10,27 +10,39 @@
 #include "src/base/lifetime.h"
 #include "src/transport/observer_post.h"
 #include "src/transport/tcp/acceptor.h"
-#include "src/transport/tcp/inbound_stream.h"
 #include "src/transport/tcp/tcp_options.h"
 #include "src/transport/transport.h"
 
 namespace baton::transport::tcp {
 
-/// Lives on the loop. Everything that it references outlives it.
-class TcpReceiver final : private Doorkeeper {
+/// What became of a stream that was let in. Nothing that came by it reaches a page once this is
+/// destroyed: that is the fence.
+class Inbound {
  public:
-  TcpReceiver(Reactor& reactor, const PeerId& self, const TcpOptions& options, Address address,
-              ObserverPost& observer);
+  /// It ended by itself. Called last, from the loop, never from the maker: may destroy the Inbound.
+  using Ended = absl::AnyInvocable<void(const Status& why)>;
+
+  virtual ~Inbound() = default;
+};
+
+/// Takes over a stream whose opening is done. `secret` is that of the ticket.
+using InboundMaker = absl::AnyInvocable<std::unique_ptr<Inbound>(
+    UniqueFd socket, const Hello& hello, const Secret& secret, Inbound::Ended ended)>;
+
+/// Lives on the loop. Everything that it references outlives it.
+class Gate final : private Doorkeeper {
+ public:
+  Gate(Reactor& reactor, const PeerId& self, const TcpOptions& options, Address address,
+       ObserverPost& observer, InboundMaker make_inbound);
 
   /// Serves from now on.
-  void start(UniqueFd listener, const RegisteredBuffer& buffer);
-  void set_guard(const WriteGuard* guard) { target_.guard = guard; }
+  void start(UniqueFd listener);
 
   StatusOr<std::string> expect_peer(const PeerId& peer);
   void revoke(const PeerId& peer, Task fenced);
   void close();
 
-  const TcpStats& stats() const { return target_.stats; }
+  TcpStats& stats() { return stats_; }
   const Address& address() const { return address_; }
 
  private:
@@ -39,7 +51,7 @@ class TcpReceiver final : private Doorkeeper {
     Secret secret;
     std::uint64_t connection = 0;  ///< the last that it opened
     /// Of that connection, those that are open; not there once it has ended.
-    std::vector<std::unique_ptr<InboundStream>> streams;
+    std::vector<std::unique_ptr<Inbound>> streams;
   };
 
   const Secret& secret_for(const Hello& hello) const override;
@@ -52,9 +64,10 @@ class TcpReceiver final : private Doorkeeper {
   const TcpOptions& options_;
   const Address address_;
   ObserverPost& observer_;
+  InboundMaker make_inbound_;
+  TcpStats stats_;
   /// For the hellos of strangers, so that they fare as others do.
   const Secret decoy_ = Secret::random();
-  WriteTarget target_;
   std::map<PeerId, Writer> writers_;
   std::map<PeerId, std::vector<Task>> fences_;  // proven, told in the next turn
   std::unique_ptr<Acceptor> acceptor_;

@@ -1,0 +1,87 @@
+#include "src/backend/transports.h"
+
+#include <string>
+#include <utility>
+
+#include "src/base/log.h"
+#include "src/transport/shm/shm_transport.h"
+#include "src/transport/tcp/tcp_transport.h"
+#include "src/transport/ucx/rdma_devices.h"
+#include "src/transport/ucx/ucx_transport.h"
+
+namespace baton {
+namespace {
+
+using transport::Transport;
+using Made = StatusOr<std::unique_ptr<Transport>>;
+
+transport::TcpOptions line_of(const Options& options, const std::vector<std::uint16_t>& ports,
+                              std::uint32_t worker_id) {
+  transport::TcpOptions line;
+  line.listen = options.pd_role == Role::kReceiver;
+  line.host = options.pd_peer_host;
+  line.port = worker_id < ports.size() ? ports[worker_id] : std::uint16_t{0};
+  return line;
+}
+
+Made make_tcp(Reactor& reactor, const Epoch& self, const Options& options,
+              std::uint32_t worker_id) {
+  return transport::TcpTransport::create(reactor, self,
+                                         line_of(options, options.pd_peer_data_port, worker_id));
+}
+
+Made make_ucx(Reactor& reactor, const Epoch& self, const Options& options,
+              std::uint32_t worker_id) {
+  transport::UcxOptions ucx;
+  ucx.line = line_of(options, options.pd_peer_ucx_port, worker_id);
+  ucx.rails = options.pd_ucx_rails;
+  ucx.insecure = options.insecure_data_plane;
+  ucx.stall_limit = options.pd_ucx_stall_timeout_ms;
+  return transport::UcxTransport::create(reactor, self, std::move(ucx));
+}
+
+Made attached(Made made, RegisteredBuffer& buffer) {
+  if (!made.ok()) {
+    return made;
+  }
+  if (Status status = (*made)->attach(buffer); !status.ok()) {
+    return status;
+  }
+  return made;
+}
+
+}  // namespace
+
+StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
+    Reactor& reactor, const Epoch& self, const Options& options, std::uint32_t worker_id,
+    RegisteredBuffer& buffer) {
+  std::vector<Made> made;
+  const TransportChoice choice = options.pd_transport;
+  const bool any = choice == TransportChoice::kAuto;
+  if (any || choice == TransportChoice::kShm) {
+    made.push_back(attached(std::make_unique<transport::ShmTransport>(reactor, self), buffer));
+  }
+  const bool has_rdma = transport::ucx::any_active_port(transport::ucx::list_rdma_devices());
+  if (choice == TransportChoice::kUcx || (any && has_rdma)) {
+    Made ucx = attached(make_ucx(reactor, self, options, worker_id), buffer);
+    if (any && !ucx.ok()) {
+      log::warning("this host has RDMA, but goes on without it: {}",
+                   std::string(ucx.status().message()));
+    } else {
+      made.push_back(std::move(ucx));
+    }
+  }
+  if (any || choice == TransportChoice::kTcp) {
+    made.push_back(attached(make_tcp(reactor, self, options, worker_id), buffer));
+  }
+  std::vector<std::unique_ptr<Transport>> transports;
+  for (Made& one : made) {
+    if (!one.ok()) {
+      return one.status();
+    }
+    transports.push_back(*std::move(one));
+  }
+  return transports;
+}
+
+}  // namespace baton

@@ -1,0 +1,23 @@
+// Which data transports a backend has.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "baton/options.h"
+#include "baton/status.h"
+#include "src/base/epoch.h"
+#include "src/base/scheduler.h"
+#include "src/memory/registered_buffer.h"
+#include "src/transport/transport.h"
+
+namespace baton {
+
+/// Those that `options` allow and this host has, with `buffer` attached, best first. A transport
+/// that is asked for by name and can't be had is an error; `auto` goes on without ucx. On the loop.
+StatusOr<std::vector<std::unique_ptr<transport::Transport>>> make_transports_on_loop(
+    Reactor& reactor, const Epoch& self, const Options& options, std::uint32_t worker_id,
+    RegisteredBuffer& buffer);
+
+}  // namespace baton

@@ -1,0 +1,161 @@
+#include "src/transport/ucx/context.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <ucp/api/ucp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
+
+#include "src/transport/ucx/memory_type.h"
+
+namespace baton::transport::ucx {
+namespace {
+
+// "rc" stands for rc_mlx5 and rc_verbs, with ud to find each other.
+const char* transports_of(Planes planes) {
+  if (!planes.tcp) {
+    return "rc";
+  }
+  return planes.rdma ? "rc,tcp" : "tcp";
+}
+
+/// What writes by RDMA, and what UCX needs beside it for other kinds of memory.
+constexpr std::array<std::string_view, 8> kAllowed = {"rc",   "dc",   "ud",  "ib",
+                                                      "cuda", "rocm", "gdr", "srd"};
+
+Status check_transports(std::string_view list) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view name = list.substr(0, comma);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+    const bool allowed = std::any_of(kAllowed.begin(), kAllowed.end(),
+                                     [&](auto prefix) { return name.starts_with(prefix); });
+    if (!allowed) {
+      return absl::FailedPreconditionError(fmt::format(
+          "UCX_TLS names '{}', by which any process that can connect may write anywhere in this "
+          "one; name only rc, dc, ud or ib, leave UCX_TLS unset, or set insecure_data_plane: true",
+          name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+/// Owns what UCX reads from its environment variables.
+class Config {
+ public:
+  Config() { status_ = ucp_config_read(nullptr, nullptr, &config_); }
+  ~Config() {
+    if (config_ != nullptr) {
+      ucp_config_release(config_);
+    }
+  }
+  Config(const Config&) = delete;
+  Config& operator=(const Config&) = delete;
+
+  Status status() const { return to_status(status_, "UCX's configuration can't be read"); }
+  Status set(const char* name, const char* value) {
+    return to_status(ucp_config_modify(config_, name, value),
+                     fmt::format("UCX takes no {}={}", name, value));
+  }
+  const ucp_config_t* get() const { return config_; }
+
+ private:
+  ucp_config_t* config_ = nullptr;
+  ucs_status_t status_;
+};
+
+Status choose(Config& config, const std::string& devices, Planes planes) {
+  Status status = config.status();
+  const char* const wanted = std::getenv("UCX_TLS");
+  if (status.ok() && wanted != nullptr && !planes.tcp) {
+    status = check_transports(wanted);
+  } else if (status.ok() && wanted == nullptr) {
+    status = config.set("TLS", transports_of(planes));
+  }
+  if (status.ok() && !devices.empty()) {
+    status = config.set("NET_DEVICES", devices.c_str());
+  }
+  return status;
+}
+
+std::string memlock_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return "unlimited";
+  }
+  return fmt::format("{} bytes", limit.rlim_cur);
+}
+
+}  // namespace
+
+Status to_status(ucs_status_t status, std::string_view what) {
+  if (status == UCS_OK) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(fmt::format("{}: {}", what, ucs_status_string(status)));
+}
+
+StatusOr<std::unique_ptr<Context>> Context::create(const std::string& devices, Planes planes) {
+  Config config;
+  if (Status chosen = choose(config, devices, planes); !chosen.ok()) {
+    return chosen;
+  }
+  ucp_params_t params{};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
+  params.features = UCP_FEATURE_RMA | UCP_FEATURE_WAKEUP;
+  params.name = "baton";
+  ucp_context_h context = nullptr;
+  Status made =
+      to_status(ucp_init(&params, config.get(), &context),
+                fmt::format("UCX {} finds nothing to write by{}{} (see `ucx_info -d`, and `baton "
+                            "doctor`)",
+                            library_version(), devices.empty() ? "" : " on ", devices));
+  if (!made.ok()) {
+    return made;
+  }
+  return std::unique_ptr<Context>(new Context(context));
+}
+
+Context::~Context() {
+  if (memory_ != nullptr) {
+    ucp_mem_unmap(context_, memory_);
+  }
+  ucp_cleanup(context_);
+}
+
+Status Context::map(const RegisteredBuffer& buffer) {
+  kind_ = buffer.kind();
+  ucp_mem_map_params_t params{};
+  params.field_mask = UCP_MEM_MAP_PARAM_FIELD_ADDRESS | UCP_MEM_MAP_PARAM_FIELD_LENGTH |
+                      UCP_MEM_MAP_PARAM_FIELD_MEMORY_TYPE;
+  params.address = buffer.data();
+  params.length = buffer.size_bytes();
+  params.memory_type = to_memory_type(kind_);
+  return to_status(
+      ucp_mem_map(context_, &params, &memory_),
+      fmt::format("a buffer of {} bytes can't be registered with the RDMA device; this process may "
+                  "lock {} of memory (ulimit -l, systemd LimitMEMLOCK)",
+                  buffer.size_bytes(), memlock_limit()));
+}
+
+StatusOr<std::string> Context::packed_rkey() const {
+  void* bytes = nullptr;
+  std::size_t size = 0;
+  Status packed = to_status(ucp_rkey_pack(context_, memory_, &bytes, &size),
+                            "the key of the registered buffer can't be packed");
+  if (!packed.ok()) {
+    return packed;
+  }
+  std::string key(static_cast<const char*>(bytes), size);
+  ucp_rkey_buffer_release(bytes);
+  return key;
+}
+
+std::string library_version() {
+  return ucp_get_version_string();
+}
+
+}  // namespace baton::transport::ucx
