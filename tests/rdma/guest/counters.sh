@@ -1,21 +1,23 @@
 # What proves that bytes went over RDMA. Linux 6.1's rxe counts packets (hw_counters), not bytes. So bytes
-# are counted where the driver takes a packet in, rxe_rcv(), whether it came over the wire or from the
-# same device, which never lets it out. Two things keep that count honest: there are not more packets
+# are counted where the driver hands a packet to its queue pair, after all its checks, whether it came over
+# the wire or from the same device, which never lets it out. What arrives for a queue pair that is gone
+# counts nowhere. Two things keep that count honest: there are not more packets
 # in it than the devices say they have received; and a switch port counts the bytes of the RoCE v2 frames
 # (UDP port 4791 over IPv6) that its device sends: where all packets pass the switch, the sums are equal.
 # No TCP packet is in any of them.
 
 readonly kTracing=/sys/kernel/tracing
 readonly kRoceUdpPort=4791
-# Base transport header 12, checksum 4: what rxe_rcv() gets and is no payload. Extended headers, 4 to 16
+# Base transport header 12, checksum 4: what the driver hands over and is no payload. Extended headers, 4 to 16
 # bytes in some packets, are left in.
 readonly kHeaderBytes=16
 readonly kIpv6AndUdpBytes=48
 
-# The first argument is a struct sk_buff, whose length is at 112 in this kernel; suite verbs proves it.
+# The second argument is a struct sk_buff, whose length is at 112 in this kernel; suite verbs proves it.
 count_received() {
   mount -t tracefs tracing $kTracing
-  echo 'p:rdma/received rdma_rxe:rxe_rcv bytes=+112(%di):u32' >$kTracing/kprobe_events &&
+  echo 'p:rdma/received rdma_rxe:rxe_resp_queue_pkt bytes=+112(%si):u32' >$kTracing/kprobe_events &&
+    echo 'p:rdma/received rdma_rxe:rxe_comp_queue_pkt bytes=+112(%si):u32' >>$kTracing/kprobe_events &&
     echo 'hist:keys=common_type:vals=bytes' >$kTracing/events/rdma/received/trigger ||
     give_up 'no counter of received bytes'
 }
