@@ -73,7 +73,7 @@ programs() {
   new_root "$root"
   while read -r file; do
     add "$root" "$file"
-  done <"$out/programs.txt"
+  done <"$build/tests/rdma/programs.txt"
   archive "$root" "$out/programs.cpio"
 }
 
@@ -99,8 +99,8 @@ tools_key() {
 programs_are_current() {
   [ -e "$out/programs.cpio" ] || return 1
   local file files
-  mapfile -t files <"$out/programs.txt"
-  for file in "$out/programs.txt" "${BASH_SOURCE[0]}" "${files[@]}"; do
+  mapfile -t files <"$build/tests/rdma/programs.txt"
+  for file in "$build/tests/rdma/programs.txt" "${BASH_SOURCE[0]}" "${files[@]}"; do
     [ ! "$file" -nt "$out/programs.cpio" ] || return 1
   done
 }

@@ -44,12 +44,13 @@ while [ "$#" -gt 0 ]; do
 done
 [[ $limit_s =~ ^[1-9][0-9]{0,4}$ ]] || usage_error "--limit is '$limit_s', not 1 to 99999 seconds"
 [[ $transport =~ ^[a-z]+$ ]] || usage_error "--transport is '$transport', not a transport's name"
-known=$(cd "$here/guest/suites" && printf '%s\n' *.sh | sed 's/\.sh$//' | sort | paste -sd ,)
+# verbs first: when it fails, no other result means anything.
+known=$(cd "$here/guest/suites" && printf '%s\n' verbs.sh *.sh | sed 's/\.sh$//' | awk '!seen[$0]++' | paste -sd ,)
 : "${suites:=$known}"
 for suite in ${suites//,/ }; do
   [[ ,$known, == *,$suite,* ]] || usage_error "no suite '$suite'; there are: ${known//,/, }"
 done
-[ -e "$build/rdma/programs.txt" ] || usage_error "nothing is built in '$build': run make rdma-test"
+[ -e "$build/tests/rdma/programs.txt" ] || usage_error "nothing is built in '$build': run make rdma-test"
 build=$(realpath "$build")
 out=$build/rdma
 

@@ -1,25 +1,44 @@
-# What proves that bytes went over RDMA. Linux 6.1's rxe counts packets, not bytes, so two counters stand
-# together: the bytes of the RoCE v2 frames (UDP port 4791 over IPv6) that each switch port took in from
-# its device, and the packets that each rxe device says it has sent. TCP moves neither: it has another
-# protocol number, and over loopback it never comes to a port. Frames that are nobody's RDMA fail the
-# second: there must not be more of them than packets that the devices sent.
+# What proves that bytes went over RDMA. Linux 6.1's rxe counts packets (hw_counters), not bytes. So bytes
+# are counted where the driver hands a packet to its queue pair, after all its checks, whether it came over
+# the wire or from the same device, which never lets it out. What arrives for a queue pair that is gone
+# counts nowhere. Two things keep that count honest: there are not more packets
+# in it than the devices say they have received; and a switch port counts the bytes of the RoCE v2 frames
+# (UDP port 4791 over IPv6) that its device sends: where all packets pass the switch, the sums are equal.
+# No TCP packet is in any of them.
 
+readonly kTracing=/sys/kernel/tracing
 readonly kRoceUdpPort=4791
-# Of each packet: IPv6 40, UDP 8, base transport header 12, checksum 4. (tc counts no Ethernet header
-# of what comes in.) What remains is payload, and the extended headers, 4 to 16 bytes in some packets.
-readonly kHeaderBytes=64
+# Base transport header 12, checksum 4: what the driver hands over and is no payload. Extended headers, 4 to 16
+# bytes in some packets, are left in.
+readonly kHeaderBytes=16
+readonly kIpv6AndUdpBytes=48
 
-count_frames() {
-  tc qdisc add dev "$1" clsact
-  tc filter add dev "$1" ingress protocol ipv6 flower ip_proto udp dst_port $kRoceUdpPort action ok
+# The second argument is a struct sk_buff, whose length is at 112 in this kernel; suite verbs proves it.
+count_received() {
+  mount -t tracefs tracing $kTracing
+  echo 'p:rdma/received rdma_rxe:rxe_resp_queue_pkt bytes=+112(%si):u32' >$kTracing/kprobe_events &&
+    echo 'p:rdma/received rdma_rxe:rxe_comp_queue_pkt bytes=+112(%si):u32' >>$kTracing/kprobe_events &&
+    echo 'hist:keys=common_type:vals=bytes' >$kTracing/events/rdma/received/trigger ||
+    give_up 'no counter of received bytes'
 }
 
-# Prints the sums over all ports: bytes, then frames.
-counted_frames() {
+count_frames() {
+  tc qdisc add dev "$1" clsact &&
+    tc filter add dev "$1" ingress protocol ipv6 flower ip_proto udp dst_port $kRoceUdpPort action ok ||
+    give_up "no counter of frames on $1"
+}
+
+# Each prints bytes, then packets; the first without what is no payload.
+received() {
+  sed -n 's/.*hitcount: *\([0-9]*\) *bytes: *\([0-9]*\).*/\1 \2/p' $kTracing/events/rdma/received/hist |
+    awk -v header=$kHeaderBytes '{ n += $1; bytes += $2 } END { printf "%.0f %.0f\n", bytes - n * header, n }'
+}
+frames() {
   local port
   for port in /sys/class/net/port*; do
     tc -s filter show dev "${port##*/}" ingress
-  done | awk '$1 == "Sent" { bytes += $2; frames += $4 } END { printf "%.0f %.0f\n", bytes, frames }'
+  done | awk -v header=$((kIpv6AndUdpBytes + kHeaderBytes)) '$1 == "Sent" { bytes += $2; n += $4 }
+    END { printf "%.0f %.0f\n", bytes - n * header, n }'
 }
 
 # device_counter NAME: its sum over all rxe devices.
@@ -31,35 +50,57 @@ device_counter() {
 readonly kUcxLogs=/tmp/ucx
 export UCX_LOG_LEVEL=info UCX_LOG_FILE=$kUcxLogs/%p.log
 
-# The transports, as UCX names them, that carry puts and gets: `rc_verbs`, several joined by `+`, or `none`.
+# The transports, as UCX names them, that carry puts and gets: `rc_verbs`, several joined by `+`.
 ucx_transports() {
   cat "$kUcxLogs"/*.log 2>/dev/null | sed -n 's/.*ep_cfg\[.*rma(\([^)]*\)).*/\1/p' | tr ' ' '\n' |
-    sed 's|/.*||' | sort -u | paste -sd + | sed 's/^$/none/'
+    sed 's|/.*||' | sort -u | paste -sd +
 }
 
 start_counting() {
   rm -rf "$kUcxLogs"
   mkdir -p "$kUcxLogs"
   payload_bytes=0  # a suite sets it to what its tests must have moved at least
-  bytes_before=$(counted_frames)
-  sent_before=$(device_counter sent_pkts)
+  device_packets=$(device_counter rcvd_pkts)
+  read -r received_bytes received_packets <<<"$(received)"
+  read -r frame_bytes frame_packets <<<"$(frames)"
+}
+
+# Afterwards the variables of start_counting() say what came since.
+stop_counting() {
+  local bytes packets
+  read -r bytes packets <<<"$(received)"
+  received_bytes=$((bytes - received_bytes)) received_packets=$((packets - received_packets))
+  read -r bytes packets <<<"$(frames)"
+  frame_bytes=$((bytes - frame_bytes)) frame_packets=$((packets - frame_packets))
+  device_packets=$(($(device_counter rcvd_pkts) - device_packets))
+}
+
+# why_not_rdma TRANSPORTS: prints what speaks against it, or nothing.
+why_not_rdma() {
+  if [ "$received_bytes" -lt "$payload_bytes" ]; then
+    echo "the devices received $received_bytes bytes, the payload is $payload_bytes"
+  elif [ "$received_packets" -gt "$device_packets" ]; then
+    echo "$received_packets packets were counted, but the devices received $device_packets"
+  elif [ "$frame_packets" -eq "$received_packets" ] && [ "$frame_bytes" -ne "$received_bytes" ]; then
+    echo "the devices received $received_bytes bytes, the switch counted $frame_bytes"
+  elif [[ ! $1 =~ ^((rc|dc|ud)_(verbs|mlx5)\+?)+$ ]]; then
+    echo "by UCX's own words, puts went over: $1"
+  fi
 }
 
 end_counting() {
-  local suite=$1 before after frames sent bytes transports
-  read -ra before <<<"$bytes_before"
-  read -ra after <<<"$(counted_frames)"
-  frames=$((after[1] - before[1]))
-  bytes=$((after[0] - before[0] - frames * kHeaderBytes))
-  sent=$(($(device_counter sent_pkts) - sent_before))
+  local suite=$1 transports why
+  stop_counting
   transports=$(ucx_transports)
-  echo "$suite: $bytes bytes in $frames RoCE frames; the devices sent $sent packets; it needs $payload_bytes bytes"
-  result "counted $suite transport=${transports:-none} rdma_bytes=$bytes"
-  if [ "$bytes" -lt "$payload_bytes" ]; then
-    failed "$suite/rdma_bytes" "the devices carried $bytes bytes, the payload is $payload_bytes: not over RDMA"
-  elif [ "$frames" -gt "$sent" ]; then
-    failed "$suite/rdma_bytes" "$frames RoCE frames, but the devices sent only $sent packets: not theirs"
+  : "${transports:=none}"
+  echo "$suite: received over RDMA: $received_bytes bytes in $received_packets packets (by the devices:" \
+    "$device_packets); of these over the switch: $frame_bytes in $frame_packets; payload: $payload_bytes"
+  result "counted $suite transport=$transports rdma_bytes=$received_bytes"
+  why=$(why_not_rdma "$transports")
+  if [ -z "$why" ]; then
+    ok "$suite/over_rdma"
   else
-    ok "$suite/rdma_bytes"
+    failed "$suite/over_rdma" "$why"
+    cat "$kUcxLogs"/*.log 2>/dev/null | grep -vE ' (INFO|DEBUG) ' | tail -n 20
   fi
 }

@@ -5,6 +5,8 @@
 # with which frames leave through the device that a program chose; with an IPv4 GID the kernel would
 # keep them inside the host.
 export UCX_IB_GID_INDEX=0
+# What the tests give to the two sides in turn, so that bytes leave their device.
+export BATON_TEST_UCX_DEVICES="rxe0:1 rxe1:1 rxe2:1 rxe3:1"
 
 # Tests give them to the two sides in turn: bytes between two rxe devices travel as frames, those within
 # one don't.
@@ -52,6 +54,16 @@ make_devices() {
     fi
   done
   know_neighbours "$@"
+}
+
+restore_links() {
+  local device
+  for device in rxe0 rxe1 rxe2 rxe3; do
+    ip link set "veth${device#rxe}" up
+    await 20 is_active "$device" && await 20 has_link_local "veth${device#rxe}" ||
+      give_up "$device did not come up again"
+  done
+  know_neighbours rxe0 rxe1 rxe2 rxe3
 }
 
 # A first word to a neighbour would wait a second for its address, and the process with it.

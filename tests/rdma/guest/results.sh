@@ -24,15 +24,15 @@ check_log=/tmp/check.log
 check() {
   local name=$1 limit_s=$2 status=0 started_s=$SECONDS
   shift 2
-  timeout -s KILL "$limit_s" "$@" >"$check_log" 2>&1 || status=$?
+  timeout -k 5 "$limit_s" "$@" >"$check_log" 2>&1 || status=$?
   echo "$name: $((SECONDS - started_s)) s"
   if [ "$status" -eq 0 ]; then
     ok "$name"
     return
   fi
   cat "$check_log"
-  if [ "$status" -eq 137 ]; then
-    failed "$name" "killed, perhaps after its time limit of $limit_s s"
+  if [ "$status" -gt 128 ] && [ $((SECONDS - started_s)) -ge "$limit_s" ]; then
+    failed "$name" "stopped after its time limit of $limit_s s"
   else
     failed "$name" "exit status $status"
   fi

@@ -15,7 +15,7 @@ demo() {
   rm -f "$json"
   check "$name" 300 "$BUILD/bin/baton" demo --transport "$TRANSPORT" --timeout 280 \
     --ucx-devices "${BATON_TEST_UCX_DEVICES// /,}" \
-    --model "$BUILD/rdma/small.gguf" --chunk-size 64 --tokens 4 --json "$json" "$@" && tail -n 8 "$check_log"
+    --model "$BUILD/tests/rdma/small.gguf" --chunk-size 64 --tokens 4 --json "$json" "$@" && tail -n 8 "$check_log"
   payload_bytes=$((payload_bytes + $(sum_of bytes_written "$json")))
 }
 

@@ -1,5 +1,5 @@
 # The machine itself: verbs and UCX's own put test between two devices. When this fails, no other result
-# means anything.
+# means anything. All its packets pass the switch, so that all counters must agree.
 
 suite_verbs() {
   local size count
@@ -21,6 +21,15 @@ suite_verbs() {
     payload_bytes=$((payload_bytes + size * count))
   done <<<$'65536 100\n8388608 2'
   unset UCX_TLS
+  counters_agree
 }
 
 listens() { netstat -ltn | grep -q ":$1 "; }
+
+counters_agree() {
+  (
+    stop_counting
+    [ "$received_bytes" -gt 0 ] && [ "$received_bytes" -eq "$frame_bytes" ] &&
+      [ "$received_packets" -eq "$frame_packets" ] && [ "$received_packets" -eq "$device_packets" ]
+  ) && ok verbs/counters || failed verbs/counters 'they differ, see below'
+}
