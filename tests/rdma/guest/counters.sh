@@ -50,10 +50,11 @@ device_counter() {
 readonly kUcxLogs=/tmp/ucx
 export UCX_LOG_LEVEL=info UCX_LOG_FILE=$kUcxLogs/%p.log
 
-# The transports, as UCX names them, that carry puts and gets: `rc_verbs`, several joined by `+`.
+# The transports, as UCX names them, that carry puts: `rc_verbs`, several joined by `+`. UCX's lines say
+# `rma(rc_verbs/rxe0:1 …)`, `rma_bw(…)`, and `rma_am(tcp/lo)` for puts that only look one-sided.
 ucx_transports() {
-  cat "$kUcxLogs"/*.log 2>/dev/null | sed -n 's/.*ep_cfg\[.*rma(\([^)]*\)).*/\1/p' | tr ' ' '\n' |
-    sed 's|/.*||' | sort -u | paste -sd +
+  cat "$kUcxLogs"/*.log 2>/dev/null | grep 'ep_cfg\[' | grep -oE 'rma[a-z_]*\([^)]*\)' |
+    sed 's/.*(//; s/)//' | tr ' ' '\n' | sed 's|/.*||' | sort -u | paste -sd +
 }
 
 start_counting() {

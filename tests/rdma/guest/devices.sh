@@ -5,8 +5,6 @@
 # with which frames leave through the device that a program chose; with an IPv4 GID the kernel would
 # keep them inside the host.
 export UCX_IB_GID_INDEX=0
-# What the tests give to the two sides in turn, so that bytes leave their device.
-export BATON_TEST_UCX_DEVICES="rxe0:1 rxe1:1 rxe2:1 rxe3:1"
 
 # Tests give them to the two sides in turn: bytes between two rxe devices travel as frames, those within
 # one don't.
