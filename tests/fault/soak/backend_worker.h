@@ -49,10 +49,10 @@ inline std::string describe(const BackendStats& stats) {
 }
 
 /// Nothing is under way: what came back, and what did not.
-inline Message settle(PdBackend& backend) {
+inline Message settle(const Fleet& fleet, PdBackend& backend) {
   Message settled;
   settled.word = Word::kSettled;
-  const bool came_back = testing::everything_comes_back(backend, kSettleLimit);
+  const bool came_back = testing::everything_comes_back(backend, fleet.settle_limit());
   const BackendStats stats = backend.stats();
   settled.count = static_cast<std::uint32_t>(stats.pages_total - stats.pages_free);
   if (!came_back || stats.pages_quarantined > 0) {

@@ -37,7 +37,7 @@ int run_decoder(const Fleet& fleet, const Place& place, const Channel& driver) {
     } else if (message->word == Word::kCancel) {
       static_cast<void>(backend->cancel_request(plan.req_id));
     } else {
-      driver.send(settle(*backend));
+      driver.send(settle(fleet, *backend));
     }
   }
   return 0;

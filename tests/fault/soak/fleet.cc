@@ -77,14 +77,15 @@ Options Fleet::backend_options(const Place& place) const {
     options.pd_proxy_port = proxy_port();
     options.pd_proxy_kind = ProxyKind::kBaton;
   }
-  options.pd_lease_ms = kLease;
-  options.pd_drain_timeout_ms = milliseconds(500);
-  options.pd_handshake_timeout_ms = milliseconds(3'000);
-  options.pd_admission_timeout_ms = milliseconds(6'000);
-  options.pd_put_timeout_ms = milliseconds(2'500);
-  options.pd_request_idle_timeout_ms = milliseconds(2'500);
-  options.pd_claim_timeout_ms = milliseconds(2'500);
-  options.pd_claim_ttl_ms = milliseconds(2'500);
+  const auto limit = [this](int ms) { return milliseconds(options_.slowness * ms); };
+  options.pd_lease_ms = limit(1'000);
+  options.pd_drain_timeout_ms = limit(500);
+  options.pd_handshake_timeout_ms = limit(3'000);
+  options.pd_admission_timeout_ms = limit(6'000);
+  options.pd_put_timeout_ms = limit(2'500);
+  options.pd_request_idle_timeout_ms = limit(2'500);
+  options.pd_claim_timeout_ms = limit(2'500);
+  options.pd_claim_ttl_ms = limit(2'500);
   return options;
 }
 

@@ -14,16 +14,17 @@
 
 namespace baton::soak {
 
-inline constexpr std::chrono::milliseconds kLease{1'000};
 /// How long the survivors may take, once nothing is under way, until every page is free: a claim's
 /// time to live, a lease, its sweep and a drain, with room for a slow machine.
-inline constexpr std::chrono::milliseconds kSettleLimit{10'000};
+inline constexpr std::chrono::milliseconds kSettleLimit{10'000};  // on a machine of slowness 1
 
 struct FleetOptions {
   std::uint64_t seed = 1;
   TransportChoice transport = TransportChoice::kAuto;
   std::vector<std::string> ucx_devices;  ///< of the processes, in turn; none: UCX chooses
-  std::uint32_t ranks = 1;               ///< of every prefiller and every decoder
+  /// What all time limits are multiplied by.
+  std::uint32_t slowness = 1;
+  std::uint32_t ranks = 1;  ///< of every prefiller and every decoder
 };
 
 enum class Part : std::uint8_t { kPrefiller, kDecoder, kProxy };
@@ -53,6 +54,7 @@ class Fleet {
 
   /// With short time limits, so that a round takes about a second.
   Options backend_options(const Place& place) const;
+  std::chrono::milliseconds settle_limit() const { return options_.slowness * kSettleLimit; }
   std::vector<std::uint16_t> init_ports(std::uint32_t decoder) const;
   std::vector<std::uint16_t> alloc_ports(std::uint32_t decoder) const;
   std::uint16_t proxy_port() const { return proxy_port_.number(); }

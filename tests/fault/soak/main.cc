@@ -40,6 +40,10 @@ void describe(CLI::App& app, Arguments& arguments, std::string& transport) {
   app.add_option("--ucx-devices", arguments.fleet.ucx_devices,
                  "RDMA devices for the processes, in turn (default: UCX chooses)")
       ->delimiter(',');
+  app.add_option("--slowness", arguments.fleet.slowness,
+                 "What time limits are multiplied by, for an emulated machine")
+      ->check(CLI::Range(1U, 20U))
+      ->capture_default_str();
   app.add_option("--transport", transport, "auto, shm, ucx or tcp")
       ->check(CLI::IsMember({"auto", "shm", "ucx", "tcp"}))
       ->capture_default_str();

@@ -109,7 +109,7 @@ int run_prefiller(const Fleet& fleet, const Place& place, const Channel& driver)
       request.join();  // Every wait of theirs has a deadline of Baton's.
     }
     requests.clear();
-    driver.send(settle(*backend));
+    driver.send(settle(fleet, *backend));
   }
   return 0;
 }

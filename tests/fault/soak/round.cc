@@ -255,7 +255,7 @@ void Round::on_message(Worker& worker, const Message& message) {
     lost_pages_ += message.count;
     if (!message.status().ok()) {
       wrongs_.push_back(fmt::format("{} did not get everything back within {} ms: {}",
-                                    worker.process->name(), kSettleLimit.count(),
+                                    worker.process->name(), fleet_.settle_limit().count(),
                                     std::string(message.status().message())));
     }
   } else if (message.round == number_ && message.number < requests_.size()) {
@@ -272,7 +272,7 @@ void Round::settle() {
       tell(worker, Word::kSettle, 0);
     }
   }
-  const auto deadline = Clock::now() + 2 * kSettleLimit;
+  const auto deadline = Clock::now() + 2 * fleet_.settle_limit();
   while (settling_ > 0 && Clock::now() < deadline) {
     wait_for_event(deadline);
     if (!wrongs_.empty()) {

@@ -8,7 +8,7 @@ suite_faults() {
   gtest 200 "$BUILD/tests/bin/fault_stopped_sender_test" '*Ucx*'
   gtest 200 "$BUILD/tests/bin/fault_stopped_receiver_test" '*/ucx'
   # Prefillers, decoders and the proxy are killed and restarted, one after the other.
-  check faults/soak 400 "$BUILD/bin/baton-soak" --rounds 5 --seed 1 --transport ucx \
+  check faults/soak 400 "$BUILD/bin/baton-soak" --rounds 5 --seed 1 --slowness 4 --transport ucx \
     --ucx-devices "${BATON_TEST_UCX_DEVICES// /,}" && tail -n 1 "$check_log"
   payload_bytes=$((tests_run * 150 * 65536))
 }
