@@ -48,7 +48,10 @@ std::uint64_t status_kib(const std::string& name) {
 
 class Bench {
  public:
-  explicit Bench(const Maker& maker) : world_(maker.make()), receiver_(make_node()) {
+  Bench(const Maker& maker, std::size_t writers) : world_(maker.make()), receiver_(make_node()) {
+    for (std::size_t i = 0; i < writers; ++i) {
+      make_node();
+    }
     world_->driver().run([this] {
       for (std::uint32_t page = 0; page < kPageCount; ++page) {
         receiver_->grants().grant(page, 1);
@@ -68,8 +71,8 @@ class Bench {
   Bench& operator=(const Bench&) = delete;
 
   /// Milliseconds, or nothing if it failed.
-  bool connect(double& connect_ms) {
-    Node* const writer = make_node();
+  bool connect(std::size_t index, double& connect_ms) {
+    Node* const writer = nodes_[index + 1].get();
     const auto start = Clock::now();
     const auto ticket = receiver_->expect(writer->id());
     const ReceiptPtr connected = writer->connect(receiver_->id(), ticket.value_or(""));
@@ -108,13 +111,13 @@ class Bench {
 };
 
 int run(const Maker& maker, std::size_t peers) {
-  Bench bench(maker);
+  Bench bench(maker, peers);
   std::vector<double> connects;
   std::vector<double> idle;
   std::vector<double> writing;
   const std::uint64_t rss_before = status_kib("VmRSS");
   for (std::size_t i = 0; i < peers; ++i) {
-    if (!bench.connect(connects.emplace_back())) {
+    if (!bench.connect(i, connects.emplace_back())) {
       fmt::print(stderr, "baton-fence: peer {} of {} can't connect\n", i + 1, peers);
       return 1;
     }

@@ -60,6 +60,7 @@ constexpr Setting kSettings[] = {
     // defaults are for one worker that serves all peers, not one for each.
     {"IB_RX_QUEUE_LEN", "128"},
     {"IB_TX_BUFS_GROW", "64"},
+    {"IB_ALLOC", "md,mmap,heap"},  // no huge pages: they would be empty for the most part
 };
 
 /// Whether a variable of the environment sets it, perhaps for one transport: UCX_IB_RX_QUEUE_LEN,

@@ -61,7 +61,7 @@ int run(const Arguments& arguments, const std::string& transport) {
   for (const Place& place : fleet.places()) {
     workers.push_back({place, fleet.spawn(place), false});
   }
-  if (!await_ready(workers)) {
+  if (!await_ready(fleet, workers)) {
     std::cerr << "baton-soak: not all processes began\n";
     return 1;
   }

@@ -10,6 +10,7 @@ namespace baton::soak {
 namespace {
 
 /// No request may take longer: admission, handshake, put, release and claim, each to its limit.
+// On a machine of slowness 1.
 constexpr std::chrono::seconds kRequestsLimit{25};
 constexpr std::chrono::seconds kStartLimit{10};
 /// Messages of a round; the victim dies at one of these.
@@ -45,8 +46,8 @@ std::vector<std::size_t> readable(const std::vector<Worker>& workers,
 
 }  // namespace
 
-bool await_ready(std::vector<Worker>& workers) {
-  const auto deadline = std::chrono::steady_clock::now() + kStartLimit;
+bool await_ready(const Fleet& fleet, std::vector<Worker>& workers) {
+  const auto deadline = std::chrono::steady_clock::now() + fleet.options().slowness * kStartLimit;
   for (Worker& worker : workers) {
     pollfd polled{worker.process->channel().fd(), POLLIN, 0};
     const auto left =
@@ -216,7 +217,7 @@ void Round::on_broken(Request& request, const Worker& worker) {
 // ---- events ------------------------------------------------------------------------------------
 
 void Round::await_all() {
-  const auto deadline = Clock::now() + kRequestsLimit;
+  const auto deadline = Clock::now() + fleet_.options().slowness * kRequestsLimit;
   const auto all_ended = [this] {
     return kill_at_ == 0 &&
            std::all_of(workers_.begin(), workers_.end(),

@@ -89,6 +89,6 @@ class Round {
 };
 
 /// Kills nobody: waits until all are there. False if one is not.
-bool await_ready(std::vector<Worker>& workers);
+bool await_ready(const Fleet& fleet, std::vector<Worker>& workers);
 
 }  // namespace baton::soak
