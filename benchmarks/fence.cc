@@ -4,6 +4,7 @@
 // the writer idle, and in the middle of writing. For ucx set BATON_TEST_UCX_DEVICES (two devices of
 // one network) or run it in the machine of `make rdma-test`.
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/conformance/node.h"
@@ -44,6 +46,20 @@ std::uint64_t status_kib(const std::string& name) {
     }
   }
   return 0;
+}
+
+/// Of one core, while nothing is to be done.
+double idle_cpu_percent() {
+  constexpr std::chrono::seconds kIdle{2};
+  const auto cpu_seconds = [] {
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+  };
+  const double before = cpu_seconds();
+  std::this_thread::sleep_for(kIdle);
+  return 100 * (cpu_seconds() - before) / static_cast<double>(kIdle.count());
 }
 
 class Bench {
@@ -123,6 +139,7 @@ int run(const Maker& maker, std::size_t peers) {
     }
   }
   const std::uint64_t rss_after = status_kib("VmRSS");
+  const double idle_percent = idle_cpu_percent();
   for (std::size_t i = 0; i < peers; ++i) {
     std::vector<double>& times = i % 2 == 0 ? idle : writing;
     if (!bench.fence(i, i % 2 == 1, times.emplace_back())) {
@@ -132,11 +149,11 @@ int run(const Maker& maker, std::size_t peers) {
   }
   fmt::print(
       "transport={} peers={} connect_ms={:.2f} fence_idle_ms={:.2f} fence_writing_ms={:.2f} "
-      "fence_max_ms={:.2f} both_ends_kib_per_peer={}\n",
+      "fence_max_ms={:.2f} both_ends_kib_per_peer={} idle_cpu_percent={:.2f}\n",
       maker.name, peers, median(connects), median(idle), median(writing),
       std::max(*std::max_element(idle.begin(), idle.end()),
                writing.empty() ? 0 : *std::max_element(writing.begin(), writing.end())),
-      (rss_after - rss_before) / peers);
+      (rss_after - std::min(rss_before, rss_after)) / peers, idle_percent);
   return 0;
 }
 

@@ -25,23 +25,30 @@ const char* transports_of(Planes planes) {
   return planes.rdma ? "rc,tcp" : "tcp";
 }
 
-/// What writes by RDMA, and what UCX needs beside it for other kinds of memory.
-constexpr std::array<std::string_view, 8> kAllowed = {"rc",   "dc",   "ud",  "ib",
-                                                      "cuda", "rocm", "gdr", "srd"};
+/// What UCX may use: rc writes; others help to find each other, or with other kinds of memory.
+constexpr std::array<std::string_view, 7> kAllowed = {"rc",   "ud",   "dc",  "ib",
+                                                      "cuda", "rocm", "gdr_"};
 
 Status check_transports(std::string_view list) {
+  const std::string_view whole = list;
+  bool writes = false;
   while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    const std::string_view name = list.substr(0, comma);
-    list.remove_prefix(std::min(comma + 1, list.size()));
-    const bool allowed = std::any_of(kAllowed.begin(), kAllowed.end(),
-                                     [&](auto prefix) { return name.starts_with(prefix); });
-    if (!allowed) {
+    const std::string_view name = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(name.size() + 1, list.size()));
+    writes = writes || name.starts_with("rc") || name == "ib";
+    if (!std::any_of(kAllowed.begin(), kAllowed.end(),
+                     [&](auto prefix) { return name.starts_with(prefix); })) {
       return absl::FailedPreconditionError(fmt::format(
           "UCX_TLS names '{}', by which any process that can connect may write anywhere in this "
-          "one; name only rc, dc, ud or ib, leave UCX_TLS unset, or set insecure_data_plane: true",
+          "one; leave UCX_TLS unset, or, for an experiment, set insecure_data_plane: true",
           name));
     }
+  }
+  if (!writes) {
+    return absl::FailedPreconditionError(fmt::format(
+        "UCX_TLS is '{}', in which nothing writes without help of the target's processor: leave it "
+        "unset, or name rc, too",
+        whole));
   }
   return absl::OkStatus();
 }
@@ -61,6 +68,10 @@ constexpr Setting kSettings[] = {
     {"IB_RX_QUEUE_LEN", "128"},
     {"IB_TX_BUFS_GROW", "64"},
     {"IB_ALLOC", "md,mmap,heap"},  // no huge pages: they would be empty for the most part
+    // So that what a flush waited for is in memory when the commit arrives by another way, and so
+    // that the buffer is registered once, not twice. The second is the name since 1.14.
+    {"PCI_RELAXED_ORDERING", "off"},
+    {"IB_PCI_RELAXED_ORDERING", "off"},
 };
 
 /// Whether a variable of the environment sets it, perhaps for one transport: UCX_IB_RX_QUEUE_LEN,
@@ -112,13 +123,26 @@ Status choose(Config& config, const std::string& devices, Planes planes) {
   }
   for (const Setting& setting : kSettings) {
     if (status.ok() && !is_in_environment(setting.name)) {
-      status = config.set(setting.name, setting.value);
+      // A version that doesn't know one, or has no such devices, does without.
+      config.set(setting.name, setting.value).IgnoreError();
     }
   }
   if (status.ok() && !devices.empty()) {
     status = config.set("NET_DEVICES", devices.c_str());
   }
   return status;
+}
+
+/// Those that the context will write by, as far as they can be told from the words of
+/// UCX_NET_DEVICES; of words that only UCX understands, none.
+std::vector<std::string> live_ports(std::string_view devices, Planes planes) {
+  if (planes.tcp) {
+    return {};
+  }
+  if (const char* const wanted = std::getenv("UCX_NET_DEVICES"); devices.empty() && wanted) {
+    devices = wanted;
+  }
+  return active_ports_among(devices);
 }
 
 std::string memlock_limit() {
@@ -156,7 +180,7 @@ StatusOr<std::unique_ptr<Context>> Context::create(const std::string& devices, P
   if (!made.ok()) {
     return made;
   }
-  return std::unique_ptr<Context>(new Context(context, devices, planes));
+  return std::unique_ptr<Context>(new Context(context, live_ports(devices, planes)));
 }
 
 Context::~Context() {
@@ -167,6 +191,9 @@ Context::~Context() {
 }
 
 Status Context::map(const RegisteredBuffer& buffer) {
+  if (memory_ != nullptr) {
+    return absl::FailedPreconditionError(std::string("a buffer is registered already"));
+  }
   kind_ = buffer.kind();
   ucp_mem_map_params_t params{};
   params.field_mask = UCP_MEM_MAP_PARAM_FIELD_ADDRESS | UCP_MEM_MAP_PARAM_FIELD_LENGTH |
@@ -194,10 +221,9 @@ StatusOr<std::string> Context::packed_rkey() const {
   return key;
 }
 
-bool Context::has_live_port() const {
-  const char* const wanted = std::getenv("UCX_NET_DEVICES");
-  const std::string_view all = wanted == nullptr ? "" : wanted;
-  return planes_.tcp || any_active_among(devices_.empty() ? all : devices_);
+bool Context::ports_are_alive() const {
+  return std::all_of(ports_.begin(), ports_.end(),
+                     [](const std::string& port) { return any_active_among(port); });
 }
 
 std::string library_version() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "baton/status.h"
 #include "src/memory/registered_buffer.h"
@@ -38,21 +39,20 @@ class Context {
   /// What a peer needs, beside an address, to write into the buffer. After map().
   StatusOr<std::string> packed_rkey() const;
 
-  /// Is a port of its devices up? Where it writes by RDMA only: UCX 1.13 ends the process when its
-  /// connecting messages fail on a dead port.
-  bool has_live_port() const;
+  /// Are the ports up that were when this was made? UCX ends the process when the messages that
+  /// connect queue pairs fail on a dead one.
+  bool ports_are_alive() const;
 
   ucp_context_h get() const { return context_; }
   ucp_mem_h memory() const { return memory_; }
   MemoryKind memory_kind() const { return kind_; }
 
  private:
-  Context(ucp_context_h context, std::string devices, Planes planes)
-      : context_(context), devices_(std::move(devices)), planes_(planes) {}
+  Context(ucp_context_h context, std::vector<std::string> ports)
+      : context_(context), ports_(std::move(ports)) {}
 
   ucp_context_h context_;
-  const std::string devices_;
-  const Planes planes_;
+  const std::vector<std::string> ports_;  // "mlx5_0:1"; of RDMA devices
   ucp_mem_h memory_ = nullptr;
   MemoryKind kind_ = MemoryKind::kHost;
 };

@@ -29,7 +29,7 @@ class InboundRails final : public tcp::Inbound {
   StatusOr<Welcome> open_rails(Reactor& reactor, const UcxOptions& options,
                                const std::vector<std::unique_ptr<Context>>& contexts,
                                const RegisteredBuffer& buffer);
-  void end(const Status& why);
+  void end(const Status& health);
 
   Ended ended_;
   std::vector<std::unique_ptr<Worker>> workers_;

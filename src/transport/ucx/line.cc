@@ -3,25 +3,27 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
 
 #include "src/transport/little_endian.h"
 #include "src/transport/tcp/address.h"
-#include "src/transport/ucx/sealing.h"
 
 namespace baton::transport::ucx {
 namespace {
 
 constexpr std::size_t kLengthBytes = 4;
-/// Messages a turn: the other side has one to say, then heartbeats.
-constexpr int kMaxMessagesPerTurn = 16;
+/// The other side has one message to say, then heartbeats.
+constexpr int kMaxReceivesPerTurn = 32;
 
 }  // namespace
 
-Line::Line(Reactor& reactor, const TcpOptions& options, UniqueFd socket, Actions actions)
+Line::Line(Reactor& reactor, const TcpOptions& options, UniqueFd socket,
+           std::size_t max_message_bytes, Actions actions)
     : actions_(std::move(actions)),
+      max_message_bytes_(max_message_bytes),
       socket_(reactor, std::move(socket), EPOLLIN,
               [this](std::uint32_t events) { on_ready(events); }),
       pulse_(reactor, options,
@@ -59,38 +61,54 @@ void Line::on_ready(std::uint32_t events) {
 }
 
 Status Line::read_messages() {
-  for (int i = 0; i < kMaxMessagesPerTurn;) {
-    std::size_t wanted_bytes = kLengthBytes;
-    if (incoming_.size() >= kLengthBytes) {
-      wanted_bytes += load<std::uint32_t>(reinterpret_cast<const std::byte*>(incoming_.data()));
+  for (int i = 0; i < kMaxReceivesPerTurn; ++i) {
+    const auto wanted = wanted_bytes();
+    if (!wanted.ok()) {
+      return wanted.status();
     }
-    if (wanted_bytes > kLengthBytes + kMaxSealedBytes) {
-      return absl::DataLossError(fmt::format("a message of {} bytes; at most {} are allowed",
-                                             wanted_bytes - kLengthBytes, kMaxSealedBytes));
-    }
-    if (incoming_.size() == wanted_bytes) {
-      if (Status taken = take(std::string_view(incoming_).substr(kLengthBytes)); !taken.ok()) {
-        return taken;
-      }
-      incoming_.clear();
-      ++i;
-      continue;
-    }
-    const std::size_t had_bytes = incoming_.size();
-    incoming_.resize(wanted_bytes);
-    const auto got =
-        socket_.receive(std::as_writable_bytes(std::span(incoming_)).subspan(had_bytes));
-    incoming_.resize(had_bytes + got.value_or(0));
+    incoming_.resize(std::max(incoming_.size(), *wanted));
+    const auto got = socket_.receive(std::as_writable_bytes(std::span(incoming_))
+                                         .subspan(incoming_bytes_, *wanted - incoming_bytes_));
     if (!got.ok() || *got == 0) {
       return got.status();
     }
     pulse_.heard();
+    incoming_bytes_ += *got;
+    if (Status taken = take(); !taken.ok()) {
+      return taken;
+    }
   }
   return absl::OkStatus();
 }
 
-Status Line::take(std::string_view message) {
-  return message.empty() ? absl::OkStatus() : actions_.receive(message);
+/// Of the message that is arriving, with its length: first that, then the rest.
+StatusOr<std::size_t> Line::wanted_bytes() const {
+  if (incoming_bytes_ < kLengthBytes) {
+    return kLengthBytes;
+  }
+  const std::size_t bytes =
+      load<std::uint32_t>(reinterpret_cast<const std::byte*>(incoming_.data()));
+  if (bytes > max_message_bytes_) {
+    return absl::DataLossError(
+        fmt::format("a message of {} bytes on the line; at most {} are "
+                    "allowed",
+                    bytes, max_message_bytes_));
+  }
+  return kLengthBytes + bytes;
+}
+
+/// If it is whole. One of no bytes is a heartbeat.
+Status Line::take() {
+  const auto wanted = wanted_bytes();
+  if (!wanted.ok() || incoming_bytes_ < *wanted) {
+    return wanted.status();
+  }
+  const std::size_t had_bytes = std::exchange(incoming_bytes_, 0);
+  if (had_bytes == kLengthBytes) {
+    return absl::OkStatus();
+  }
+  return actions_.receive(
+      std::string_view(incoming_).substr(kLengthBytes, had_bytes - kLengthBytes));
 }
 
 Status Line::write_unsent() {

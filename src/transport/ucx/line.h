@@ -24,7 +24,9 @@ class Line {
     absl::AnyInvocable<void(const Status& why)> end;
   };
 
-  Line(Reactor& reactor, const TcpOptions& options, UniqueFd socket, Actions actions);
+  /// `max_message_bytes`: longer messages of the peer's end the line.
+  Line(Reactor& reactor, const TcpOptions& options, UniqueFd socket, std::size_t max_message_bytes,
+       Actions actions);
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
 
@@ -33,15 +35,18 @@ class Line {
  private:
   void on_ready(std::uint32_t events);
   Status read_messages();
-  Status take(std::string_view message);
+  StatusOr<std::size_t> wanted_bytes() const;
+  Status take();
   Status write_unsent();
   void push(std::string_view message);
   void beat();
   void end(const Status& why);
 
   Actions actions_;
-  std::string incoming_;  // of the message that is arriving, with its length
-  std::string unsent_;    // one message of the owner's and one heartbeat at most
+  const std::size_t max_message_bytes_;
+  std::string incoming_;            // the message that is arriving, with its length
+  std::size_t incoming_bytes_ = 0;  // that have arrived of it
+  std::string unsent_;              // one message of the owner's and one heartbeat at most
   tcp::WatchedSocket socket_;
   tcp::Pulse pulse_;
 };

@@ -46,7 +46,7 @@ void OutboundRails::on_opened(StatusOr<UniqueFd> socket) {
   }
   opening_.reset();
   line_ = std::make_unique<Line>(
-      reactor_, options_.line, *std::move(socket),
+      reactor_, options_.line, *std::move(socket), kMaxSealedBytes,
       Line::Actions{.receive = [this](std::string_view message) { return take_welcome(message); },
                     .end = [this](const Status& why) { fail(why); }});
 }
@@ -55,11 +55,12 @@ Status OutboundRails::take_welcome(std::string_view message) {
   if (!rails_.empty()) {
     return absl::DataLossError(std::string("the receiver describes its memory twice"));
   }
-  const auto plain = open_sealed(message, secret_, hello_);
+  auto plain = open_sealed(message, secret_, hello_);
   if (!plain.ok()) {
     return plain.status();
   }
   const auto welcome = parse_welcome(*plain);
+  wipe(*plain);
   if (!welcome.ok()) {
     return welcome.status();
   }
@@ -152,7 +153,11 @@ void OutboundRails::close(const Status& why) {
   reactor_.cancel(std::exchange(deadline_timer_, kNoTimer));
   opening_.reset();
   for (const auto& rail : rails_) {
-    rail->close();
+    rail->begin_close();
+  }
+  const TimePoint limit = reactor_.now() + kMaxCloseTime;  // for all of them
+  for (const auto& rail : rails_) {
+    rail->finish_close(limit);
   }
   line_.reset();  // The receiver hears of the end when nothing is under way any more.
   if (connected_) {

@@ -12,10 +12,6 @@
 namespace baton::transport::ucx {
 namespace {
 
-/// How long close() waits for a device to give up its work before its queue pairs are destroyed
-/// anyway. Measured: well below 1 ms.
-constexpr std::chrono::milliseconds kMaxCloseTime{50};
-
 /// A pulse that only listens: it gives up when nothing was heard for `limit`.
 TcpOptions only_listening(Duration limit) {
   TcpOptions options;
@@ -46,7 +42,8 @@ Rail::Rail(Reactor& reactor, const Context& context, const UcxOptions& options,
       stall_options_(only_listening(options.stall_limit)) {}
 
 Status Rail::start(const Welcome::Rail& peer) {
-  auto worker = Worker::create(reactor_, context_, options_.spin, [this] { on_progressed(); });
+  auto worker = Worker::create(reactor_, context_, options_.spin,
+                               [this](const Status& health) { on_progressed(health); });
   if (!worker.ok()) {
     return worker.status();
   }
@@ -86,19 +83,24 @@ std::uint64_t Rail::push(const std::vector<WriteOp>& ops) {
 }
 
 void Rail::issue() {
+  bool issued = false;
   while (trouble_.ok() && parts_issued_ < parts_.size() && puts_ < options_.max_puts) {
     Part& part = parts_[parts_issued_];
     if (part.puts_left == 0) {
       ++parts_issued_;
       flush(part);
+      issued = true;
       continue;
     }
     --part.puts_left;
     put(queue_.front());
     queue_.pop_front();
+    issued = true;
   }
   watch_for_stalls();
-  worker_->wake();
+  if (issued) {
+    worker_->wake();
+  }
 }
 
 void Rail::put(const WriteOp& op) {
@@ -160,7 +162,8 @@ void Rail::completed(ucs_status_t status) {
   }
 }
 
-void Rail::on_progressed() {
+void Rail::on_progressed(const Status& health) {
+  trouble_.Update(health);
   if (!trouble_.ok()) {
     fail(trouble_);
     return;
@@ -188,7 +191,7 @@ void Rail::watch_for_stalls() {
     stall_.emplace(
         reactor_, stall_options_,
         tcp::Pulse::Actions{
-            .beat = [] {},
+            .beat = [this] { worker_->wake(); },
             .give_up =
                 [this](const Status& /*why*/) {
                   fail(absl::UnavailableError(fmt::format(
@@ -204,37 +207,44 @@ void Rail::fail(Status why) {  // By value: the rail may end in it, with its own
   owner_.on_rail_ended(why);
 }
 
-void Rail::close_endpoint() {
-  ucp_request_param_t param{};
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-  param.flags = UCP_EP_CLOSE_FLAG_FORCE;
-  const ucs_status_ptr_t request = ucp_ep_close_nbx(endpoint_, &param);
-  const bool pending = UCS_PTR_IS_PTR(request);
-  const TimePoint limit = reactor_.now() + kMaxCloseTime;
-  while (((pending && ucp_request_check_status(request) == UCS_INPROGRESS) || under_way()) &&
-         reactor_.now() < limit) {
-    worker_->progress_once();
-  }
-  if (pending) {
-    ucp_request_free(request);
-  }
+void Rail::close() {
+  begin_close();
+  finish_close(reactor_.now() + kMaxCloseTime);
 }
 
-void Rail::close() {
-  if (worker_ == nullptr) {
+void Rail::begin_close() {
+  if (worker_ == nullptr || endpoint_ == nullptr) {
     return;
   }
   stall_.reset();
   trouble_.Update(absl::CancelledError(std::string("the rail is closed")));
-  // While the queue pairs are being connected nothing reads local memory; and UCX 1.13 aborts the
-  // process when such an endpoint is closed by force, but not when its worker is destroyed.
-  if (endpoint_ != nullptr && last_completed_ > 0) {
-    close_endpoint();
+  // While the queue pairs are being connected nothing reads local memory; and UCX 1.13 may abort
+  // the process when such an endpoint is closed by force, but not when its worker is destroyed.
+  if (last_completed_ > 0) {
+    ucp_request_param_t param{};
+    param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+    param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+    closing_ = ucp_ep_close_nbx(endpoint_, &param);
+  }
+  endpoint_ = nullptr;
+}
+
+void Rail::finish_close(TimePoint limit) {
+  if (worker_ == nullptr) {
+    return;
+  }
+  const bool pending = UCS_PTR_IS_PTR(closing_);
+  const bool waits = last_completed_ > 0;
+  while (waits && reactor_.now() < limit &&
+         (under_way() || (pending && ucp_request_check_status(closing_) == UCS_INPROGRESS))) {
+    worker_->progress_once();
+  }
+  if (pending) {
+    ucp_request_free(std::exchange(closing_, nullptr));
   }
   if (rkey_ != nullptr) {
     ucp_rkey_destroy(std::exchange(rkey_, nullptr));
   }
-  endpoint_ = nullptr;
   worker_.reset();  // With its queue pairs, whatever they still had to do.
 }
 

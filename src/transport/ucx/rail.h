@@ -3,6 +3,7 @@
 
 #include <ucp/api/ucp_def.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -18,6 +19,10 @@
 #include "src/transport/ucx/worker.h"
 
 namespace baton::transport::ucx {
+
+/// How long to wait for a device to give up its work before its queue pairs are destroyed anyway.
+/// Measured: well below 1 ms.
+inline constexpr std::chrono::milliseconds kMaxCloseTime{50};
 
 class RailOwner {
  public:
@@ -56,9 +61,10 @@ class Rail {
 
   /// A part, whose ops fit the target's pages, and are of at most piece_bytes each.
   std::uint64_t push(const std::vector<WriteOp>& ops);
-  /// After it nothing touches local memory, and the owner is not called. Takes what the device
-  /// needs to give up its work; bounded. Idempotent.
-  void close();
+  /// Tells the device to give up its work. The owner is not called any more. Idempotent.
+  void begin_close();
+  /// Waits for that, until `limit` at most; then nothing touches local memory any more.
+  void finish_close(TimePoint limit);
 
  private:
   struct Part {
@@ -76,11 +82,11 @@ class Rail {
   void issue();
   void put(const WriteOp& op);
   void flush(Part& part);
-  void on_progressed();
+  void on_progressed(const Status& health);
   void completed(ucs_status_t status);
   void watch_for_stalls();
   void fail(Status why);
-  void close_endpoint();
+  void close();
   bool under_way() const { return puts_ + flushes_ > 0; }
 
   static void on_put(void* request, ucs_status_t status, void* rail);
@@ -104,6 +110,7 @@ class Rail {
   TcpOptions stall_options_;
   std::optional<tcp::Pulse> stall_;  // while something is under way
   ucp_ep_h endpoint_ = nullptr;
+  ucs_status_ptr_t closing_ = nullptr;  // a request of UCX's
   ucp_rkey_h rkey_ = nullptr;
   std::unique_ptr<Worker> worker_;
 };

@@ -203,30 +203,30 @@ bool has_reliable_verbs(const RdmaDevice& device, const RdmaPort& port) {
          (port.link_layer == "InfiniBand" || port.link_layer == "Ethernet");
 }
 
-bool any_active_among(std::string_view devices, const fs::path& root) {
-  const auto is_active = [](const fs::path& port) {
-    return name_of_state(port / "state") == "ACTIVE";
-  };
-  if (devices.empty() || devices == "all") {
-    const std::vector<std::string> names = entries_of(root);
-    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      const auto ports = numbered_entries_of(root / name / "ports");
-      return std::any_of(ports.begin(), ports.end(), [&](unsigned port) {
-        return is_active(root / name / "ports" / std::to_string(port));
-      });
-    });
-  }
-  while (!devices.empty()) {
-    const std::string_view entry = devices.substr(0, devices.find(','));
-    devices.remove_prefix(std::min(entry.size() + 1, devices.size()));
-    const std::size_t colon = entry.find(':');
-    const std::string_view port = colon == std::string_view::npos ? "1" : entry.substr(colon + 1);
-    const fs::path folder = root / fs::path(entry.substr(0, colon)).filename() / "ports";
-    if (is_active(folder / fs::path(port).filename())) {
-      return true;
+std::vector<std::string> active_ports_among(std::string_view devices, const fs::path& root) {
+  std::vector<std::string> wanted;
+  const bool all = devices.empty() || devices == "all";
+  if (all) {
+    for (const std::string& name : entries_of(root)) {
+      for (const unsigned port : numbered_entries_of(root / name / "ports")) {
+        wanted.push_back(name + ":" + std::to_string(port));
+      }
     }
   }
-  return false;
+  while (!all && !devices.empty()) {
+    const std::string_view entry = devices.substr(0, devices.find(','));
+    devices.remove_prefix(std::min(entry.size() + 1, devices.size()));
+    wanted.emplace_back(entry);
+  }
+  std::erase_if(wanted, [&](const std::string& entry) {
+    const std::size_t colon = std::min(entry.find(':'), entry.size());
+    // Nothing but names: what stands there comes from outside.
+    const fs::path name = fs::path(entry.substr(0, colon)).filename();
+    const fs::path port = fs::path(entry.substr(std::min(colon + 1, entry.size()))).filename();
+    return name.empty() || port.empty() ||
+           name_of_state(root / name / "ports" / port / "state") != "ACTIVE";
+  });
+  return wanted;
 }
 
 bool any_active_port(std::span<const RdmaDevice> devices) {

@@ -62,10 +62,15 @@ std::vector<RdmaDevice> list_rdma_devices(const std::filesystem::path& root = kI
 /// and EFA has another kind of queue pair, by which UCX can write since 1.20.
 bool has_reliable_verbs(const RdmaDevice& device, const RdmaPort& port);
 
-/// Is a port of these ACTIVE now? `devices` as UCX_NET_DEVICES has them: "mlx5_0:1,mlx5_1:1", where
-/// a name without a port means port 1; empty or "all": any device. Reads one file for each port.
-bool any_active_among(std::string_view devices,
-                      const std::filesystem::path& root = kInfinibandRoot);
+/// The ports among `devices` that are ACTIVE now, as "mlx5_0:1". `devices` as UCX_NET_DEVICES has
+/// them: "mlx5_0:1,mlx5_1:1"; empty or "all" for all devices. A word that is no device and port
+/// adds none. Reads one file for each port.
+std::vector<std::string> active_ports_among(std::string_view devices,
+                                            const std::filesystem::path& root = kInfinibandRoot);
+inline bool any_active_among(std::string_view devices,
+                             const std::filesystem::path& root = kInfinibandRoot) {
+  return !active_ports_among(devices, root).empty();
+}
 
 /// Is there an ACTIVE port that has reliable verbs?
 bool any_active_port(std::span<const RdmaDevice> devices);

@@ -70,4 +70,8 @@ StatusOr<std::string> open_sealed(std::string_view sealed, const Secret& secret,
   return plain;
 }
 
+void wipe(std::string& secret) {
+  sodium_memzero(secret.data(), secret.size());
+}
+
 }  // namespace baton::transport::ucx

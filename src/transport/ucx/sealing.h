@@ -22,4 +22,7 @@ std::string seal(std::string_view plain, const Secret& secret, const tcp::Hello&
 StatusOr<std::string> open_sealed(std::string_view sealed, const Secret& secret,
                                   const tcp::Hello& hello);
 
+/// Overwrites what was secret, in a way that no compiler leaves out.
+void wipe(std::string& secret);
+
 }  // namespace baton::transport::ucx

@@ -15,7 +15,7 @@ constexpr int kMaxProgressPerTurn = 64;
 
 StatusOr<std::unique_ptr<Worker>> Worker::create(Reactor& reactor, const Context& context,
                                                  Duration spin, Progressed progressed) {
-  if (!context.has_live_port()) {
+  if (!context.ports_are_alive()) {
     return absl::UnavailableError(
         std::string("this host's RDMA port is down (see `rdma link`, `baton doctor`)"));
   }
@@ -88,19 +88,40 @@ void Worker::turn_later() {
   }
 }
 
-void Worker::turn() {
-  bool moved = false;
-  for (int i = 0; i < kMaxProgressPerTurn && progress_once(); ++i) {
-    moved = true;
+/// True if there may be more to do.
+bool Worker::progress_some() {
+  int moved = 0;
+  while (moved < kMaxProgressPerTurn && progress_once()) {
+    ++moved;
   }
-  if (moved) {
+  if (moved > 0) {
     spin_until_ = reactor_.now() + spin_;
   }
-  // Not armed, it must look again by itself; a worker with news refuses to be armed.
-  if (reactor_.now() < spin_until_ || ucp_worker_arm(worker_) != UCS_OK) {
+  return moved == kMaxProgressPerTurn;
+}
+
+/// Sleeps if nothing is left to do. An armed worker says when something comes; but what came just
+/// before it was armed some devices never mention.
+Status Worker::rest() {
+  const ucs_status_t armed = ucp_worker_arm(worker_);
+  if (armed == UCS_ERR_BUSY || (armed == UCS_OK && progress_once())) {
     turn_later();
+    return absl::OkStatus();
   }
-  progressed_();
+  return to_status(armed, "the RDMA device no longer says when it is done");
+}
+
+void Worker::turn() {
+  Status health;
+  if (progress_some() || reactor_.now() < spin_until_) {
+    turn_later();
+  } else {
+    health = rest();
+  }
+  if (!health.ok()) {
+    reactor_.unwatch(std::exchange(event_fd_, -1));
+  }
+  progressed_(health);
 }
 
 }  // namespace baton::transport::ucx

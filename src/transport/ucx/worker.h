@@ -17,8 +17,9 @@ namespace baton::transport::ucx {
 /// that a peer sends to them, now or later, reaches memory. On the loop only.
 class Worker {
  public:
-  /// What was under way may have moved. Called from the loop only; may destroy the Worker.
-  using Progressed = absl::AnyInvocable<void()>;
+  /// What was under way may have moved, unless `health` says that the device no longer works: then
+  /// the Worker has stopped. Called from the loop only, last: may destroy the Worker.
+  using Progressed = absl::AnyInvocable<void(const Status& health)>;
 
   static StatusOr<std::unique_ptr<Worker>> create(Reactor& reactor, const Context& context,
                                                   Duration spin, Progressed progressed);
@@ -40,12 +41,14 @@ class Worker {
   Status start();
   void turn_later();
   void turn();
+  bool progress_some();
+  Status rest();
 
   Reactor& reactor_;
   ucp_worker_h worker_;
   const Duration spin_;
   Progressed progressed_;
-  int event_fd_ = -1;  // the worker's own
+  int event_fd_ = -1;  // the worker's own; watched
   bool turn_posted_ = false;
   TimePoint spin_until_;
   Lifetime lifetime_;

@@ -53,13 +53,16 @@ TEST_F(RdmaDevicesTest, WhetherOneOfSomeIsActive) {
   put_port("mlx5_0/ports/1", "1: DOWN\n", "Ethernet\n");
   put_port("mlx5_0/ports/2", "4: ACTIVE\n", "Ethernet\n");
   put_port("mlx5_1/ports/1", "4: ACTIVE\n", "InfiniBand\n");
-  for (const char* active : {"", "all", "mlx5_0:2", "mlx5_1", "mlx5_1:1", "mlx5_0:1,mlx5_1:1"}) {
+  for (const char* active : {"", "all", "mlx5_0:2", "mlx5_1:1", "mlx5_0:1,mlx5_1:1"}) {
     EXPECT_TRUE(any_active_among(active, root_)) << active;
   }
-  for (const char* none : {"mlx5_0", "mlx5_0:1", "mlx5_2:1", "mlx5_0:3", ",", ":",
-                           "mlx5_1:", "../mlx5_1/ports/1/..:1"}) {
+  for (const char* none : {"mlx5_0", "mlx5_1", "^mlx5_0:1", "mlx5_0:1", "mlx5_2:1", "mlx5_0:3", ",",
+                           ":", "mlx5_1:", "../mlx5_1/ports/1/..:1"}) {
     EXPECT_FALSE(any_active_among(none, root_)) << none;
   }
+  EXPECT_THAT(active_ports_among("", root_), ::testing::ElementsAre("mlx5_0:2", "mlx5_1:1"));
+  EXPECT_THAT(active_ports_among("mlx5_1:1,mlx5_0:1,mlx5_0:2", root_),
+              ::testing::ElementsAre("mlx5_1:1", "mlx5_0:2"));
   put_port("mlx5_1/ports/1", "2: INIT\n", "InfiniBand\n");
   put_port("mlx5_0/ports/2", "1: DOWN\n", "Ethernet\n");
   EXPECT_FALSE(any_active_among("", root_));
