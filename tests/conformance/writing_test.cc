@@ -208,6 +208,34 @@ TEST_P(WritingTest, AnOpOutsideTheBufferIsRefusedAndNothingOfItsBatchWritten) {
   EXPECT_TRUE(equal(receiver.buffer().page(0), std::vector<std::byte>(kPageBytes)));
 }
 
+// Where nobody at the receiver looks, the writer has to.
+TEST_P(WritingTest, AnOpOutsideTheReceiversPagesIsRefusedAndNothingOfItsBatchWritten) {
+  if (capabilities().guards_each_write) {
+    GTEST_SKIP() << "the receiver's guard refuses it: see GuardTest";
+  }
+  Node& receiver = add_node();
+  Node& writer = add_node();
+  connect(writer, receiver);
+  fill(writer.buffer().page(0), 3);
+  WriteOp no_such_page = writer.op(3, 1, 0, 100);
+  no_such_page.page = kPageCount;
+  WriteOp beyond_the_page = writer.op(3, 1, 0, 100);
+  beyond_the_page.offset_bytes = kPageBytes - 99;
+  WriteOp wraps_around = writer.op(3, 1, 0, 100);
+  wraps_around.offset_bytes = ~std::uint64_t{0} - 49;
+  WriteOp too_long = writer.op(3, 1, 0, kPageBytes);
+  too_long.local = {too_long.local.data(), kPageBytes + 1};
+  for (const WriteOp& bad : {no_such_page, beyond_the_page, wraps_around, too_long}) {
+    const ReceiptPtr receipt = writer.write(receiver.id(), {writer.op(0, 1, 0, kPageBytes), bad});
+    ASSERT_TRUE(await(receipt));
+    EXPECT_EQ(receipt->status.code(), StatusCode::kInvalidArgument) << receipt->status;
+  }
+  const ReceiptPtr later = writer.write(receiver.id(), {writer.op(2, 1, 0, 1)});
+  ASSERT_TRUE(await(later));
+  EXPECT_TRUE(later->status.ok()) << "the connection goes on: " << later->status;
+  EXPECT_TRUE(equal(receiver.buffer().page(0), std::vector<std::byte>(kPageBytes)));
+}
+
 TEST_P(WritingTest, NobodyToWriteTo) {
   Node& writer = add_node();
   const ReceiptPtr receipt = writer.write(Epoch::random(), {writer.op(0, 1, 0, 1)});
