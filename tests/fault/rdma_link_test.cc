@@ -67,13 +67,17 @@ class RdmaLinkTest : public ::testing::Test {
     cut_in_ = kCutAt;
     const PutHandle under_fault = put(kUnderFault);
     ASSERT_TRUE(cut_.try_acquire_for(20s));
+    const auto cut_at = std::chrono::steady_clock::now();
     if (duration != kForGood) {
       std::this_thread::sleep_for(duration);  // The fault itself lasts so long.
       ASSERT_TRUE(set_link(device, true));
     }
     const Status ended = under_fault.wait(kPutEnds);
+    const auto ended_after = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - cut_at);
     ASSERT_TRUE(under_fault.done()) << "the put hangs";
-    std::cout << fmt::format("the put ended with: {}\n", ended.ToString());
+    std::cout << fmt::format("note: after {} ms the put ended with {}\n", ended_after.count(),
+                             ended.ToString());
     if (ended.ok()) {
       EXPECT_TRUE(arrived(kUnderFault)) << "the put was called done";
     } else {

@@ -1,4 +1,5 @@
-# Runs a GoogleTest program and turns its lines into results. A test's output is shown when it failed.
+# Runs a GoogleTest program and turns its lines into results. A test's output is shown when it failed, lines
+# that begin with 'note: ' always.
 
 # gtest LIMIT_S PROGRAM FILTER: LIMIT_S is for each single test. Adds the tests run to $tests_run.
 gtest() {
@@ -30,6 +31,7 @@ gtest() {
           name='' tests_run=$((tests_run + 1))
         fi
         ;;
+      'note: '*) echo "$name: ${line#note: }" ;;
       *) log+=$line$'\n' ;;
     esac
     [ "$status" -eq 0 ] || break
