@@ -74,27 +74,38 @@ void Dialer::on_connection_ended(const PeerId& receiver, const Status& why, bool
   }
 }
 
-Status Dialer::check(const std::vector<WriteOp>& ops) const {
-  for (const WriteOp& op : ops) {
-    if (buffer_ == nullptr || !buffer_->contains(op.local)) {
-      return absl::InvalidArgumentError(
-          fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
-                      op.local.size(), op.page));
-    }
+Status Dialer::check_local(std::span<const std::byte> range, std::uint32_t page) const {
+  if (buffer_ == nullptr || !buffer_->contains(range)) {
+    return absl::InvalidArgumentError(
+        fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
+                    range.size(), page));
   }
   return absl::OkStatus();
 }
 
+Status Dialer::check(const std::vector<WriteOp>& ops) const {
+  Status verdict;
+  for (const WriteOp& op : ops) {
+    verdict.Update(check_local(op.local, op.page));
+  }
+  return verdict;
+}
+
+Outbound* Dialer::open_connection(const PeerId& receiver) const {
+  const auto found = receivers_.find(receiver);
+  return found != receivers_.end() && found->second->is_open() ? found->second.get() : nullptr;
+}
+
 void Dialer::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
   std::erase_if(ops, [](const WriteOp& op) { return op.local.empty(); });
-  const auto found = receivers_.find(receiver);
-  if (found == receivers_.end() || !found->second->is_open()) {
+  Outbound* const connection = open_connection(receiver);
+  if (connection == nullptr) {
     post_done(reactor_, std::move(done),
               absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief())));
     return;
   }
   Status verdict = check(ops);
-  found->second->write_batch(ops, std::move(verdict), std::move(done));
+  connection->write_batch(ops, std::move(verdict), std::move(done));
 }
 
 void Dialer::disconnect(const PeerId& receiver) {

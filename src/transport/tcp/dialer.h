@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -54,6 +55,11 @@ class Dialer {
   void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done);
   void disconnect(const PeerId& receiver);
   void close();
+
+  /// Null if there is none.
+  Outbound* open_connection(const PeerId& receiver) const;
+  /// kInvalidArgument unless the range lies inside the attached buffer.
+  Status check_local(std::span<const std::byte> range, std::uint32_t page) const;
 
  private:
   StatusOr<Ticket> check_ticket(const PeerId& receiver, std::string_view ticket) const;

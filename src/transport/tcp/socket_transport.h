@@ -53,12 +53,12 @@ class SocketTransport : public Transport {
   virtual std::unique_ptr<Outbound> make_outbound(Call call) = 0;
 
   Reactor& reactor() { return reactor_; }
+  const Dialer& dialer() const { return *dialer_; }
+  Status usable() const;
   const TcpOptions& line_options() const { return options_; }
   TcpStats& mutable_stats() { return gate_->stats(); }
 
  private:
-  Status usable() const;
-
   Reactor& reactor_;
   const TcpOptions options_;
   UniqueFd listener_;  // until attach()

@@ -107,22 +107,24 @@ bool OutboundRails::fits(const std::vector<WriteOp>& ops) const {
   });
 }
 
-void OutboundRails::write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) {
+void OutboundRails::move_batch(Direction direction, const std::vector<WriteOp>& ops, Status verdict,
+                               Done done) {
   if (verdict.ok() && !fits(ops)) {
     // Nobody at the other end would notice.
     verdict = absl::InvalidArgumentError(
-        fmt::format("a write outside the {} pages of {} bytes of peer {}", target_.page_count,
+        fmt::format("a range outside the {} pages of {} bytes of peer {}", target_.page_count,
                     target_.page_bytes, hello_.receiver.brief()));
   }
   tcp::BatchLedger::Sequences parts;
   if (verdict.ok()) {
-    parts = push(ops);
+    parts = push(direction, ops);
   }
   batches_.add(std::move(parts), std::move(verdict), std::move(done));
   finish_batches();
 }
 
-tcp::BatchLedger::Sequences OutboundRails::push(const std::vector<WriteOp>& ops) {
+tcp::BatchLedger::Sequences OutboundRails::push(Direction direction,
+                                                const std::vector<WriteOp>& ops) {
   std::vector<std::uint64_t> load_bytes;
   for (const auto& rail : rails_) {
     load_bytes.push_back(rail->unfinished_bytes());
@@ -130,7 +132,7 @@ tcp::BatchLedger::Sequences OutboundRails::push(const std::vector<WriteOp>& ops)
   const tcp::Parts parts = tcp::spread(ops, std::move(load_bytes), options_.piece_bytes);
   tcp::BatchLedger::Sequences sequences;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    sequences.push_back(parts[i].empty() ? 0 : rails_[i]->push(parts[i]));
+    sequences.push_back(parts[i].empty() ? 0 : rails_[i]->push(direction, parts[i]));
   }
   return sequences;
 }

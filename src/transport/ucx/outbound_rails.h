@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "src/transport/tcp/batch_ledger.h"
@@ -27,7 +28,11 @@ class OutboundRails final : public tcp::Outbound, private RailOwner {
   OutboundRails& operator=(const OutboundRails&) = delete;
 
   bool is_open() const override { return open_; }
-  void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override;
+  void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override {
+    move_batch(Direction::kWrite, ops, std::move(verdict), std::move(done));
+  }
+  /// As write_batch(). A read's `local` is written to.
+  void move_batch(Direction direction, const std::vector<WriteOp>& ops, Status verdict, Done done);
   void close(const Status& why) override;
 
  private:
@@ -38,7 +43,7 @@ class OutboundRails final : public tcp::Outbound, private RailOwner {
   Status take_welcome(std::string_view message);
   void open_if_wired();
   bool fits(const std::vector<WriteOp>& ops) const;
-  tcp::BatchLedger::Sequences push(const std::vector<WriteOp>& ops);
+  tcp::BatchLedger::Sequences push(Direction direction, const std::vector<WriteOp>& ops);
   void finish_batches();
   void post(std::vector<tcp::BatchLedger::Finished> batches);
   void fail(const Status& why);

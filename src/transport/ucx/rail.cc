@@ -62,7 +62,7 @@ Status Rail::start(const Welcome::Rail& peer) {
                        "the key of the receiver's buffer is of no use here");
   }
   if (status.ok()) {
-    push({});  // Its flush waits until the queue pairs are connected.
+    push(Direction::kWrite, {});  // Its flush waits until the queue pairs are connected.
   }
   return status;
 }
@@ -71,8 +71,9 @@ std::string Rail::lanes() const {
   return lanes_of(endpoint_);
 }
 
-std::uint64_t Rail::push(const std::vector<WriteOp>& ops) {
-  Part& part = parts_.emplace_back(Part{.rail = this, .bytes = 0, .puts_left = ops.size()});
+std::uint64_t Rail::push(Direction direction, const std::vector<WriteOp>& ops) {
+  Part& part = parts_.emplace_back(
+      Part{.rail = this, .direction = direction, .bytes = 0, .puts_left = ops.size()});
   for (const WriteOp& op : ops) {
     part.bytes += op.local.size();
     queue_.push_back(op);
@@ -93,7 +94,7 @@ void Rail::issue() {
       continue;
     }
     --part.puts_left;
-    put(queue_.front());
+    move(queue_.front(), part.direction);
     queue_.pop_front();
     issued = true;
   }
@@ -103,7 +104,7 @@ void Rail::issue() {
   }
 }
 
-void Rail::put(const WriteOp& op) {
+void Rail::move(const WriteOp& op, Direction direction) {
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
                        UCP_OP_ATTR_FIELD_MEMORY_TYPE | UCP_OP_ATTR_FIELD_MEMH;
@@ -111,9 +112,13 @@ void Rail::put(const WriteOp& op) {
   param.user_data = this;
   param.memory_type = to_memory_type(context_.memory_kind());
   param.memh = context_.memory();
-  const std::uint64_t to = target_.base_address + op.page * target_.page_bytes + op.offset_bytes;
+  const std::uint64_t at = target_.base_address + op.page * target_.page_bytes + op.offset_bytes;
+  // What is read into is memory of the attached buffer, which is ours to change.
   const ucs_status_ptr_t request =
-      ucp_put_nbx(endpoint_, op.local.data(), op.local.size(), to, rkey_, &param);
+      direction == Direction::kWrite
+          ? ucp_put_nbx(endpoint_, op.local.data(), op.local.size(), at, rkey_, &param)
+          : ucp_get_nbx(endpoint_, const_cast<std::byte*>(op.local.data()), op.local.size(), at,
+                        rkey_, &param);
   if (UCS_PTR_IS_PTR(request)) {
     ++puts_;
   } else {

@@ -24,6 +24,9 @@ namespace baton::transport::ucx {
 /// Measured: well below 1 ms.
 inline constexpr std::chrono::milliseconds kMaxCloseTime{50};
 
+/// Seen from who has the rail.
+enum class Direction : std::uint8_t { kWrite, kRead };
+
 class RailOwner {
  public:
   virtual ~RailOwner() = default;
@@ -60,7 +63,7 @@ class Rail {
   std::string lanes() const;
 
   /// A part, whose ops fit the target's pages, and are of at most piece_bytes each.
-  std::uint64_t push(const std::vector<WriteOp>& ops);
+  std::uint64_t push(Direction direction, const std::vector<WriteOp>& ops);
   /// Tells the device to give up its work. The owner is not called any more. Idempotent.
   void begin_close();
   /// Waits for that, until `limit` at most; then nothing touches local memory any more.
@@ -69,6 +72,7 @@ class Rail {
  private:
   struct Part {
     Rail* rail = nullptr;
+    Direction direction = Direction::kWrite;
     std::uint64_t bytes = 0;
     std::size_t puts_left = 0;  ///< to be given to UCX
     bool flushing = false;
@@ -80,7 +84,7 @@ class Rail {
 
   Status start(const Welcome::Rail& peer);
   void issue();
-  void put(const WriteOp& op);
+  void move(const WriteOp& op, Direction direction);
   void flush(Part& part);
   void on_progressed(const Status& health);
   void completed(ucs_status_t status);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/log.h"
+#include "src/transport/post_done.h"
 #include "src/transport/ucx/inbound_rails.h"
 #include "src/transport/ucx/offer.h"
 #include "src/transport/ucx/outbound_rails.h"
@@ -97,6 +98,28 @@ std::unique_ptr<tcp::Inbound> UcxTransport::make_inbound(UniqueFd socket, const 
 
 std::unique_ptr<tcp::Outbound> UcxTransport::make_outbound(tcp::Call call) {
   return std::make_unique<ucx::OutboundRails>(reactor(), options_, contexts_, std::move(call));
+}
+
+void UcxTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
+  Status verdict = usable();
+  tcp::Outbound* const connection = verdict.ok() ? dialer().open_connection(receiver) : nullptr;
+  if (connection == nullptr) {
+    verdict.Update(
+        absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief())));
+    post_done(reactor(), std::move(done), std::move(verdict));
+    return;
+  }
+  std::vector<WriteOp> reversed;
+  for (const ReadOp& op : ops) {
+    verdict.Update(dialer().check_local(op.local, op.page));
+    if (!op.local.empty()) {
+      reversed.push_back(
+          {.local = op.local, .page = op.page, .generation = 0, .offset_bytes = op.offset_bytes});
+    }
+  }
+  // Its own make_outbound() made it.
+  static_cast<ucx::OutboundRails*>(connection)
+      ->move_batch(ucx::Direction::kRead, reversed, std::move(verdict), std::move(done));
 }
 
 void UcxTransport::join() {

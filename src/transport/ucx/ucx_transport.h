@@ -1,7 +1,10 @@
 // RDMA, through UCX: docs/protocol-ucx.md is its specification, docs/rdma.md is for operators.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +31,16 @@ class UcxTransport final : public tcp::SocketTransport {
   std::string offer() const override { return offer_; }
   bool can_serve(std::string_view offer) const override;
   void join() override;
+
+  /// One range to read out of a receiver's page.
+  struct ReadOp {
+    std::span<std::byte> local;  ///< inside the attached buffer; stays there until done
+    std::uint32_t page = 0;
+    std::uint64_t offset_bytes = 0;
+  };
+  /// Reads all ops, in any order; otherwise as write_batch(), with which it shares order and ends.
+  /// Whether the bytes are what the reader thinks they are is up to who holds the page for it.
+  void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done);
 
  private:
   UcxTransport(Reactor& reactor, const PeerId& self, UcxOptions options, Listener listener,
