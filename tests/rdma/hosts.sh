@@ -51,16 +51,15 @@ receiver=${machine_pids[0]}
 boot_host sender receiver 02:00:00:00:00:01
 sender=${machine_pids[1]}
 
-killed=
+receiver_status=0
 {
   while read -r line; do
     if [ "$line" = kill_me ]; then
       kill -KILL "$receiver"  # QEMU dies with what started it
-      killed=1
       say "killed the receiving machine"
     fi
   done < <(exec tail -n +1 -f --pid="$receiver" results.receiver | sed -u 's/\r//g')
-  wait "$receiver" || true
+  wait "$receiver" || receiver_status=$?
 } 2>/dev/null  # bash would say that it was killed
 sender_status=0
 wait "$sender" || sender_status=$?
@@ -71,6 +70,6 @@ say "the machines ran for $((SECONDS - started_s)) s"
 {
   cat results.sender
   sed 's/\r//g; /^end$/d' results.receiver
-  [ -n "$killed" ] || echo "FAILED receiver: the machine ended before it was to be killed"
+  [ "$receiver_status" -eq $((128 + 9)) ] || echo "FAILED receiver: the machine was not killed, its status is $receiver_status"
 } >results
 "$here/verdict.sh" results "$sender_status" "$limit_s"
