@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers sim plants soak fuzz rdma-test format tidy clean
+.PHONY: help deps build demo test test-sanitizers sim plants soak fuzz rdma-test rdma-hosts-test format tidy clean
 
 NINJA := ninja
 
@@ -60,6 +60,10 @@ SUITE ?=
 rdma-test: deps build/build.ninja ## run Baton over RDMA (soft-RoCE) in a virtual machine; one suite: SUITE=conformance
 	$(NINJA) -C build rdma_test_programs
 	@tests/rdma/run.sh $(if $(SUITE),--suite $(SUITE))
+
+rdma-hosts-test: deps build/build.ninja ## run Baton over RDMA between two virtual machines, one of which is killed
+	$(NINJA) -C build rdma_test_programs
+	@tests/rdma/hosts.sh
 
 format: ## rewrite all C++ sources with clang-format
 	@scripts/install-deps.sh clang-format-16

@@ -2,14 +2,14 @@
 # Makes what the virtual machine of `make rdma-test` boots, from Debian's packages, which are unpacked
 # and not installed: DIR/vmlinux, DIR/busybox and DIR/modules/, with the order to load them in.
 #
-#   tests/rdma/kernel.sh DIR        does nothing if they are there; remove DIR to get a newer kernel
+#   tests/rdma/kernel.sh DIR        does nothing if all is there; remove DIR to get a newer kernel
 set -euo pipefail
 
 dir=${1:?usage: tests/rdma/kernel.sh DIR}
 readonly modules=(crc32_generic rdma_rxe ib_uverbs rdma_ucm veth bridge
-  sch_netem sch_ingress cls_flower act_gact)
+  sch_netem sch_ingress cls_flower act_gact virtio_pci virtio_net)
 
-[ ! -e "$dir/complete" ] || exit 0
+[[ $(cat "$dir/complete" 2>/dev/null) != *" ${modules[*]}" ]] || exit 0
 rm -rf "$dir"
 mkdir -p "$dir/packages" "$dir/unpacked" "$dir/modules"
 cd "$dir"
@@ -85,7 +85,9 @@ chmod 755 busybox
 say "unpacking $package"
 dpkg-deb --fsys-tarfile "packages/$package"_*.deb | tar -x -C unpacked --wildcards \
   './boot/vmlinuz-*' './lib/modules/*/modules.*' './lib/modules/*/kernel/drivers/infiniband/*' \
-  './lib/modules/*/kernel/drivers/net/veth.ko' './lib/modules/*/kernel/net/*' \
+  './lib/modules/*/kernel/drivers/net/veth.ko' './lib/modules/*/kernel/drivers/virtio/*' \
+  './lib/modules/*/kernel/drivers/net/virtio_net.ko' './lib/modules/*/kernel/drivers/net/net_failover.ko' \
+  './lib/modules/*/kernel/net/*' \
   './lib/modules/*/kernel/fs/configfs/*' './lib/modules/*/kernel/lib/*' \
   './lib/modules/*/kernel/crypto/*' './lib/modules/*/kernel/arch/x86/crypto/*'
 extract_vmlinux unpacked/boot/vmlinuz-*
@@ -100,4 +102,4 @@ while read -r path; do
 done <paths
 
 rm -rf packages unpacked paths "$log"
-echo "$version" >complete
+echo "$version ${modules[*]}" >complete

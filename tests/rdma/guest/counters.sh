@@ -22,7 +22,9 @@ count_received() {
     give_up 'no counter of received bytes'
 }
 
+counted_links=()
 count_frames() {
+  counted_links+=("$1")
   tc qdisc add dev "$1" clsact &&
     tc filter add dev "$1" ingress protocol ipv6 flower ip_proto udp dst_port $kRoceUdpPort action ok ||
     give_up "no counter of frames on $1"
@@ -34,9 +36,9 @@ received() {
     awk -v header=$kHeaderBytes '{ n += $1; bytes += $2 } END { printf "%.0f %.0f\n", bytes - n * header, n }'
 }
 frames() {
-  local port
-  for port in /sys/class/net/port*; do
-    tc -s filter show dev "${port##*/}" ingress
+  local link
+  for link in "${counted_links[@]}"; do
+    tc -s filter show dev "$link" ingress
   done | awk -v header=$((kIpv6AndUdpBytes + kHeaderBytes)) '$1 == "Sent" { bytes += $2; n += $4 }
     END { printf "%.0f %.0f\n", bytes - n * header, n }'
 }
@@ -83,7 +85,7 @@ why_not_rdma() {
   elif [ "$received_packets" -gt "$device_packets" ]; then
     echo "$received_packets packets were counted, but the devices received $device_packets"
   elif [ "$frame_packets" -eq "$received_packets" ] && [ "$frame_bytes" -ne "$received_bytes" ]; then
-    echo "the devices received $received_bytes bytes, the switch counted $frame_bytes"
+    echo "the devices received $received_bytes bytes, in frames there were $frame_bytes"
   elif [[ ! $1 =~ ^((rc|dc|ud)_(verbs|mlx5)\+?)+$ ]]; then
     echo "by UCX's own words, puts went over: $1"
   fi
@@ -95,7 +97,7 @@ end_counting() {
   transports=$(ucx_transports)
   : "${transports:=none}"
   echo "$suite: received over RDMA: $received_bytes bytes in $received_packets packets (by the devices:" \
-    "$device_packets); of these over the switch: $frame_bytes in $frame_packets; payload: $payload_bytes"
+    "$device_packets); of these in frames: $frame_bytes in $frame_packets; payload: $payload_bytes"
   result "counted $suite transport=$transports rdma_bytes=$received_bytes"
   why=$(why_not_rdma "$transports")
   if [ -z "$why" ]; then
