@@ -27,10 +27,10 @@ class UcxReadTest : public ConformanceTest {
 
   Status read(std::vector<ReadOp> ops) {
     int fired = 0;
+    bool in_call = true;
     bool fired_inline = false;
     Status result;
     on_loop([&] {
-      bool in_call = true;
       dynamic_cast<transport::UcxTransport&>(reader_->transport())
           .read_batch(holder_->id(), std::move(ops), [&](const Status& status) {
             ++fired;
