@@ -61,8 +61,8 @@ StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
   if (any || choice == TransportChoice::kShm) {
     made.push_back(attached(std::make_unique<transport::ShmTransport>(reactor, self), buffer));
   }
-  const bool has_rdma = transport::ucx::any_active_port(transport::ucx::list_rdma_devices());
-  if (choice == TransportChoice::kUcx || (any && has_rdma)) {
+  if (choice == TransportChoice::kUcx ||
+      (any && transport::ucx::any_active_port(transport::ucx::list_rdma_devices()))) {
     Made ucx = attached(make_ucx(reactor, self, options, worker_id), buffer);
     if (any && !ucx.ok()) {
       log::warning("this host has RDMA, but goes on without it: {}",
