@@ -40,7 +40,7 @@ struct Environment {
 
 /// Wires the state machines to the control channel and the transports. All methods on the loop.
 class Receiver final : private RequestListener,
-                       private transport::WriteGuard,
+                       private transport::PageGuard,
                        private transport::TransportObserver {
  public:
   /// Binds the init and the alloc port.
@@ -137,7 +137,7 @@ class Receiver final : private RequestListener,
   // RequestListener
   void on_open_decided(const Request& request, const Status& status) override;
   void on_chunk_update(const Put& put, wire::ChunkUpdate update) override;
-  // WriteGuard
+  // PageGuard
   bool may_write(const Epoch& writer, std::uint32_t page, std::uint64_t generation,
                  std::uint64_t offset_bytes, std::uint64_t length_bytes) const override;
   // TransportObserver

@@ -40,14 +40,29 @@ struct WriteOp {
   std::uint64_t offset_bytes = 0;    ///< where in the page
 };
 
-/// The receiver's grant check. A transport whose receiving side takes part in the copy asks it
-/// before it places each piece of a write; one that can't (shared memory, RDMA) says so in its
-/// header and relies on quarantine and fences.
-class WriteGuard {
+/// One range to read out of one page of a receiver's.
+struct ReadOp {
+  std::span<std::byte> local;    ///< inside the attached buffer; stays there until done
+  std::uint32_t page = 0;        ///< page number in the receiver's buffer
+  std::uint64_t generation = 0;  ///< of the chunk's grant; the receiver's guard checks it
+  std::uint64_t offset_bytes = 0;
+};
+
+/// The receiver's check of who may touch which page. A transport whose receiving side takes part
+/// in the copy asks it before it places each piece of a write, and before it sends each piece of a
+/// read; one that can't (shared memory, RDMA) says so in its header and relies on quarantine,
+/// holds and fences.
+class PageGuard {
  public:
-  virtual ~WriteGuard() = default;
+  virtual ~PageGuard() = default;
   virtual bool may_write(const PeerId& writer, std::uint32_t page, std::uint64_t generation,
                          std::uint64_t offset_bytes, std::uint64_t length_bytes) const = 0;
+  /// `reader` holds the chunk that was committed there under `generation`.
+  virtual bool may_read(const PeerId& /*reader*/, std::uint32_t /*page*/,
+                        std::uint64_t /*generation*/, std::uint64_t /*offset_bytes*/,
+                        std::uint64_t /*length_bytes*/) const {
+    return false;
+  }
 };
 
 class TransportObserver {
@@ -75,7 +90,7 @@ class Transport {
   /// Once, before anything else. The buffer must outlive join().
   virtual Status attach(RegisteredBuffer& buffer) = 0;
   /// Both must outlive join(); set before the first peer.
-  virtual void set_guard(const WriteGuard* guard) = 0;
+  virtual void set_guard(const PageGuard* guard) = 0;
   virtual void set_observer(TransportObserver* observer) = 0;
 
   // ---- negotiation -------------------------------------------------------------------------

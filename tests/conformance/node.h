@@ -31,7 +31,7 @@ struct Receipt {
 using ReceiptPtr = std::shared_ptr<Receipt>;
 
 /// Grants, and how much was asked of them.
-class GrantTable final : public transport::WriteGuard {
+class GrantTable final : public transport::PageGuard {
  public:
   explicit GrantTable(LoopDriver& driver) : driver_(driver) {}
 

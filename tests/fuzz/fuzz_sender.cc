@@ -17,7 +17,7 @@ using testing::SenderNode;
 using testing::World;
 
 /// Lets everybody write anywhere, and answers what it is told to.
-class Impostor final : private transport::WriteGuard {
+class Impostor final : private transport::PageGuard {
  public:
   Impostor(World& world, const Epoch& sender) : world_(world), sender_(sender) {
     buffer_ = *RegisteredBuffer::create(128, kPages);

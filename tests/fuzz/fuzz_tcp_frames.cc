@@ -70,7 +70,7 @@ void check_challenge(Input input) {
       [](const Challenge& challenge) { return encode(challenge); }, "a challenge comes back");
 }
 
-class AllowEverything final : public WriteGuard {
+class AllowEverything final : public PageGuard {
  public:
   bool may_write(const PeerId& /*writer*/, std::uint32_t /*page*/, std::uint64_t /*generation*/,
                  std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const override {

@@ -39,7 +39,7 @@ class LoopbackTransport final : public Transport {
 
   std::string_view name() const override { return "loopback"; }
   Status attach(RegisteredBuffer& buffer) override;
-  void set_guard(const WriteGuard* guard) override { guard_ = guard; }
+  void set_guard(const PageGuard* guard) override { guard_ = guard; }
   void set_observer(TransportObserver* observer) override { observer_ = observer; }
   std::string offer() const override { return {}; }
   bool can_serve(std::string_view offer) const override { return offer.empty(); }
@@ -96,7 +96,7 @@ class LoopbackTransport final : public Transport {
   const PeerId self_;
   LoopbackCallbacks callbacks_;
   RegisteredBuffer* buffer_ = nullptr;
-  const WriteGuard* guard_ = nullptr;
+  const PageGuard* guard_ = nullptr;
   TransportObserver* observer_ = nullptr;
   bool closed_ = false;
 

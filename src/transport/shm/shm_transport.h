@@ -22,7 +22,7 @@ struct ShmOptions {
 
 /// docs/protocol-shm.md describes its bytes and states.
 ///
-/// Trust: the receiving side takes no part in the copy, so the WriteGuard is never asked, and
+/// Trust: the receiving side takes no part in the copy, so the PageGuard is never asked, and
 /// neither `generation` nor bounds are checked there. A sender checks its own bounds. Until it is
 /// fenced, a connected process is trusted not to write outside its grants; so only processes of the
 /// same user or root, with a ticket, are let in.
@@ -40,7 +40,7 @@ class ShmTransport final : public Transport {
 
   std::string_view name() const override { return "shm"; }
   Status attach(RegisteredBuffer& buffer) override;
-  void set_guard(const WriteGuard* /*guard*/) override {}
+  void set_guard(const PageGuard* /*guard*/) override {}
   void set_observer(TransportObserver* observer) override;
 
   std::string offer() const override;

@@ -17,7 +17,7 @@ namespace baton::transport::tcp {
 /// Where the writes of all streams go.
 struct WriteTarget {
   const RegisteredBuffer* buffer = nullptr;
-  const WriteGuard* guard = nullptr;
+  const PageGuard* guard = nullptr;
   TcpStats* stats = nullptr;
 
   /// Inside the page, and allowed by the guard.

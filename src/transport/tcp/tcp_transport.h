@@ -20,7 +20,7 @@ class TcpTransport final : public tcp::SocketTransport {
                                                         TcpOptions options);
 
   std::string_view name() const override { return "tcp"; }
-  void set_guard(const WriteGuard* guard) override { target_.guard = guard; }
+  void set_guard(const PageGuard* guard) override { target_.guard = guard; }
   std::string offer() const override;
   bool can_serve(std::string_view offer) const override;
 

@@ -27,7 +27,7 @@ class UcxTransport final : public tcp::SocketTransport {
   ~UcxTransport() override { join(); }
 
   std::string_view name() const override { return "ucx"; }
-  void set_guard(const WriteGuard* /*guard*/) override {}
+  void set_guard(const PageGuard* /*guard*/) override {}
   std::string offer() const override { return offer_; }
   bool can_serve(std::string_view offer) const override;
   void join() override;

@@ -11,7 +11,7 @@
 namespace baton::transport {
 namespace {
 
-class AllowAll final : public WriteGuard {
+class AllowAll final : public PageGuard {
  public:
   bool may_write(const PeerId&, std::uint32_t, std::uint64_t, std::uint64_t,
                  std::uint64_t) const override {
