@@ -43,6 +43,8 @@ struct Chunk {
   std::uint64_t digest = 0;  ///< as committed; 0 where integrity is off
   std::uint32_t holds = 0;
   bool verifying = false;  ///< a commit of it is being checked
+  /// Committed on the decoder's word, for an LMCache sender: there is no digest.
+  bool vouched = false;
   /// Found damaged after its commit: no longer in the index, freed with its last hold.
   bool condemned = false;
   std::vector<Waiter> waiters;

@@ -180,5 +180,26 @@ TEST(XferDlist, AListBeyondTheLimitAllocatesNothingFromIt) {
   EXPECT_TRUE(decode_xfer_dlist(long_list, 50'000).ok());
 }
 
+TEST(XferDlist, PagesThatCannotBeAreRefused) {
+  const auto complaint = [](const XferDlist& list) {
+    return std::string(check_pages(list, 4096).message());
+  };
+  EXPECT_TRUE(check_pages(pages(50), 4096).ok());
+  XferDlist unequal = pages(3);
+  unequal.descriptors[2].length_bytes = 4095;
+  EXPECT_THAT(complaint(unequal), HasSubstr("page 2 has 4095 bytes, a chunk has 4096"));
+  XferDlist overlapping = pages(3);
+  overlapping.descriptors[0].address = overlapping.descriptors[2].address + 4095;
+  EXPECT_THAT(complaint(overlapping), HasSubstr("overlap"));
+  XferDlist twice = pages(2);
+  twice.descriptors[1] = twice.descriptors[0];
+  EXPECT_THAT(complaint(twice), HasSubstr("overlap"));
+  twice.descriptors[1].device = 1;
+  EXPECT_TRUE(check_pages(twice, 4096).ok());
+  XferDlist beyond = pages(1, std::numeric_limits<std::uint64_t>::max() - 4095);
+  EXPECT_THAT(complaint(beyond), HasSubstr("2^64"));
+  EXPECT_TRUE(check_pages(pages(1, std::numeric_limits<std::uint64_t>::max() - 4096), 4096).ok());
+}
+
 }  // namespace
 }  // namespace baton::wire
