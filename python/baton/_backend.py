@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import numbers
 import threading
 import time
 import warnings
@@ -36,10 +37,11 @@ def format_of(fmt: object) -> MemoryFormat:
     """A MemoryFormat from one, from LMCache's enumeration, or from its number."""
     if isinstance(fmt, MemoryFormat):
         return fmt
-    try:
-        return MemoryFormat(getattr(fmt, "value", fmt))
-    except (TypeError, ValueError):
-        raise InvalidArgument(f"{fmt!r} is no memory format; known are 0 to 6") from None
+    number = getattr(fmt, "value", fmt)
+    for known in MemoryFormat.__members__.values():
+        if int(known) == number:
+            return known
+    raise InvalidArgument(f"{fmt!r} is no memory format; known are 0 to 6")
 
 
 def meta_of(shapes: Union[TensorMeta, Shape, Sequence[Shape]], dtypes: object,
@@ -48,9 +50,9 @@ def meta_of(shapes: Union[TensorMeta, Shape, Sequence[Shape]], dtypes: object,
     if isinstance(shapes, TensorMeta):
         return shapes
     shape: Any = shapes
-    if len(shape) == 1 and not isinstance(shape[0], int):
+    if len(shape) == 1 and not isinstance(shape[0], numbers.Integral):
         shape = shape[0]
-    if any(not isinstance(size, int) for size in shape):
+    if any(not isinstance(size, numbers.Integral) for size in shape):
         raise InvalidArgument(f"a chunk is one tensor; there are {len(shape)} shapes: {shape!r}")
     dtype: Any = dtypes
     if isinstance(dtype, (list, tuple)):

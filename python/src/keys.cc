@@ -21,7 +21,11 @@ std::string to_hex(const py::object& chunk_hash) {
   if (py::isinstance<py::str>(chunk_hash)) {
     return chunk_hash.cast<std::string>();
   }
-  return py::str("{:x}").format(py::int_(chunk_hash)).cast<std::string>();
+  const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(chunk_hash.ptr()));
+  if (!number) {
+    throw py::error_already_set();
+  }
+  return py::str("{:x}").format(number).cast<std::string>();
 }
 
 CacheEngineKey make_key(std::string model_name, std::uint32_t world_size, std::uint32_t worker_id,
