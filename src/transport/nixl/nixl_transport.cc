@@ -8,7 +8,6 @@
 #include "src/transport/nixl/host.h"
 #include "src/transport/nixl/inbound_agent.h"
 #include "src/transport/nixl/outbound_agent.h"
-#include "src/transport/post_done.h"
 #include "src/transport/ucx/offer.h"
 #include "src/transport/ucx/rdma_devices.h"
 
@@ -113,30 +112,6 @@ void NixlTransport::revoke(const PeerId& peer, Task fenced) {
   } else {
     found->second.fences.push_back(std::move(fenced));
   }
-}
-
-void NixlTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
-  Status verdict = usable();
-  tcp::Outbound* const connection = verdict.ok() ? dialer().open_connection(receiver) : nullptr;
-  if (connection == nullptr) {
-    verdict.Update(
-        absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief())));
-    post_done(reactor(), std::move(done), std::move(verdict));
-    return;
-  }
-  std::vector<WriteOp> reversed;
-  for (const ReadOp& op : ops) {
-    verdict.Update(dialer().check_local(op.local, op.page));
-    if (!op.local.empty()) {
-      reversed.push_back({.local = op.local,
-                          .page = op.page,
-                          .generation = op.generation,
-                          .offset_bytes = op.offset_bytes});
-    }
-  }
-  // Its own make_outbound() made it.
-  static_cast<nixl::OutboundAgent*>(connection)
-      ->move_batch(nixl::Direction::kRead, reversed, std::move(verdict), std::move(done));
 }
 
 void NixlTransport::close() {

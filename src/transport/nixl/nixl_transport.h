@@ -34,9 +34,6 @@ class NixlTransport final : public tcp::SocketTransport {
   void close() override;
   void join() override;
 
-  /// As write_batch(), with which it shares order and ends.
-  void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done);
-
  private:
   /// Agents of one peer that are being destroyed, and who waits for the last.
   struct Ending {

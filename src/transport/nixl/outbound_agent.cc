@@ -134,18 +134,20 @@ void OutboundAgent::on_probed() {
   post_done(reactor_, std::exchange(connected_, nullptr), absl::OkStatus());
 }
 
-bool OutboundAgent::fits(const std::vector<WriteOp>& ops) const {
-  return std::all_of(ops.begin(), ops.end(), [this](const WriteOp& op) {
+template <typename Op>
+bool OutboundAgent::fits(const std::vector<Op>& ops) const {
+  return std::all_of(ops.begin(), ops.end(), [this](const Op& op) {
     return op.page < target_->page_count && op.local.size() <= target_->page_bytes &&
            op.offset_bytes <= target_->page_bytes - op.local.size();
   });
 }
 
-Batch OutboundAgent::batch_of(const std::vector<WriteOp>& ops) const {
+template <typename Op>
+Batch OutboundAgent::batch_of(const std::vector<Op>& ops) const {
   Batch batch;
   batch.ranges.reserve(ops.size());
   bool whole_pages = buffer_.page_bytes() == target_->page_bytes;
-  for (const WriteOp& op : ops) {
+  for (const Op& op : ops) {
     batch.ranges.push_back(
         {.local = reinterpret_cast<std::uintptr_t>(op.local.data()),
          .remote = target_->base_address + op.page * target_->page_bytes + op.offset_bytes,
@@ -165,7 +167,8 @@ Batch OutboundAgent::batch_of(const std::vector<WriteOp>& ops) const {
   return batch;
 }
 
-void OutboundAgent::move_batch(Direction direction, const std::vector<WriteOp>& ops, Status verdict,
+template <typename Op>
+void OutboundAgent::move_batch(Direction direction, const std::vector<Op>& ops, Status verdict,
                                Done done) {
   if (verdict.ok() && !fits(ops)) {
     // Nobody at the other end would notice.

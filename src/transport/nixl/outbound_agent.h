@@ -32,8 +32,9 @@ class OutboundAgent final : public tcp::Outbound {
   void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override {
     move_batch(Direction::kWrite, ops, std::move(verdict), std::move(done));
   }
-  /// As write_batch(). A read's `local` is written to.
-  void move_batch(Direction direction, const std::vector<WriteOp>& ops, Status verdict, Done done);
+  void read_batch(const std::vector<ReadOp>& ops, Status verdict, Done done) override {
+    move_batch(Direction::kRead, ops, std::move(verdict), std::move(done));
+  }
   void close(const Status& why) override;
 
  private:
@@ -42,8 +43,12 @@ class OutboundAgent final : public tcp::Outbound {
   Status prepare_pages();
   void probe();
   void on_probed();
-  bool fits(const std::vector<WriteOp>& ops) const;
-  Batch batch_of(const std::vector<WriteOp>& ops) const;
+  template <typename Op>
+  void move_batch(Direction direction, const std::vector<Op>& ops, Status verdict, Done done);
+  template <typename Op>
+  bool fits(const std::vector<Op>& ops) const;
+  template <typename Op>
+  Batch batch_of(const std::vector<Op>& ops) const;
   void fail(const Status& why);
 
   Reactor& reactor_;

@@ -19,10 +19,10 @@ Status check(const UcxOptions& options, bool has_rdma) {
     return absl::InvalidArgumentError(
         fmt::format("{} rails: at most {} are allowed", options.rails.size(), ucx::kMaxRails));
   }
-  if (options.piece_bytes == 0 || options.max_puts == 0 ||
+  if (options.piece_bytes == 0 || options.max_under_way == 0 ||
       options.stall_limit <= Duration::zero()) {
     return absl::InvalidArgumentError(
-        std::string("piece_bytes, max_puts and stall_limit of ucx must not be 0"));
+        std::string("piece_bytes, max_under_way and stall_limit of ucx must not be 0"));
   }
   if (!has_rdma && !options.insecure) {
     return absl::FailedPreconditionError(std::string(
@@ -98,28 +98,6 @@ std::unique_ptr<tcp::Inbound> UcxTransport::make_inbound(UniqueFd socket, const 
 
 std::unique_ptr<tcp::Outbound> UcxTransport::make_outbound(tcp::Call call) {
   return std::make_unique<ucx::OutboundRails>(reactor(), options_, contexts_, std::move(call));
-}
-
-void UcxTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
-  Status verdict = usable();
-  tcp::Outbound* const connection = verdict.ok() ? dialer().open_connection(receiver) : nullptr;
-  if (connection == nullptr) {
-    verdict.Update(
-        absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief())));
-    post_done(reactor(), std::move(done), std::move(verdict));
-    return;
-  }
-  std::vector<WriteOp> reversed;
-  for (const ReadOp& op : ops) {
-    verdict.Update(dialer().check_local(op.local, op.page));
-    if (!op.local.empty()) {
-      reversed.push_back(
-          {.local = op.local, .page = op.page, .generation = 0, .offset_bytes = op.offset_bytes});
-    }
-  }
-  // Its own make_outbound() made it.
-  static_cast<ucx::OutboundRails*>(connection)
-      ->move_batch(ucx::Direction::kRead, reversed, std::move(verdict), std::move(done));
 }
 
 void UcxTransport::join() {
