@@ -27,7 +27,7 @@ void PdBackend::claim_async(const std::string& req_id, std::span<const CacheEngi
       (*shared)(texts.status());
       return;
     }
-    impl.stack_->receiver().claims().claim(
+    impl.stack_->receiver().claim(
         req_id, *std::move(texts), impl.stack_->loop().now() + wait,
         [shared](StatusOr<Claim> result) { (*shared)(std::move(result)); });
   });
@@ -60,7 +60,7 @@ bool PdBackend::pin(const CacheEngineKey& key, std::chrono::milliseconds lease) 
   return impl_->check_role(Role::kReceiver).ok() &&
          impl_
              ->call([text = key.to_string(), lease](Stack& stack) {
-               return stack.receiver().claims().pin(text, stack.loop().now() + lease);
+               return stack.receiver().pin(text, stack.loop().now() + lease);
              })
              .value_or(false);
 }
@@ -87,7 +87,7 @@ StatusOr<MemoryObj> PdBackend::get_blocking(const CacheEngineKey& key,
   auto result = promise->get_future();
   const auto wait = timeout.value_or(impl_->options_.pd_claim_timeout_ms);
   if (!impl_->post([&impl = *impl_, text = key.to_string(), wait, promise] {
-        impl.stack_->receiver().claims().get(
+        impl.stack_->receiver().get(
             text, impl.stack_->loop().now() + wait,
             [promise](StatusOr<MemoryObj> got) { promise->set_value(std::move(got)); });
       })) {

@@ -62,6 +62,15 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   for (const auto& transport : transports_) {
     transports.push_back(transport.get());
   }
+  if (faults.stock_plane && options_.pd_stock_peers == StockPeers::kAllow) {
+    stock_ = faults.stock_plane(*loop_, *buffer_);
+  } else {
+    auto stock = make_stock_plane_on_loop(*loop_, epoch_, options_, *buffer_);
+    if (!stock.ok()) {
+      return stock.status();
+    }
+    stock_ = *std::move(stock);
+  }
   control::ZmqOptions zmq;
   zmq.max_message_bytes = options_.pd_max_message_bytes;
   zmq.credentials = credentials_;
@@ -69,7 +78,7 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   if (options_.pd_role == Role::kSender) {
     staging_ = StagingPool::create(buffer_, loop_ref_);
     auto made =
-        sender::Sender::create({*loop_, *network_, transports, staging_},
+        sender::Sender::create({*loop_, *network_, transports, staging_, stock_.get()},
                                sender_config(layout, options_, epoch_), std::move(faults.sender));
     if (!made.ok()) {
       return made.status();
@@ -77,9 +86,9 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
     sender_ = *std::move(made);
     return absl::OkStatus();
   }
-  auto made =
-      receiver::Receiver::create({*loop_, *network_, transports, buffer_, loop_ref_, epoch_},
-                                 receiver_config(layout, options_), std::move(faults.receiver));
+  auto made = receiver::Receiver::create(
+      {*loop_, *network_, transports, buffer_, loop_ref_, epoch_, stock_.get()},
+      receiver_config(layout, options_), std::move(faults.receiver));
   if (!made.ok()) {
     return made.status();
   }
@@ -108,6 +117,9 @@ void Stack::close() {
         for (const auto& transport : transports_) {
           transport->close();
         }
+        if (stock_ != nullptr) {
+          stock_->close();
+        }
       });
       reached.wait();  // A closed transport ends every write.
     }
@@ -119,8 +131,12 @@ void Stack::close() {
     for (const auto& transport : transports_) {
       transport->close();
     }
+    if (stock_ != nullptr) {
+      stock_->close();
+    }
     sender_.reset();
     receiver_.reset();
+    stock_.reset();
     network_.reset();
   });
   loop_ref_->detach();

@@ -22,8 +22,8 @@ constexpr std::int64_t kDrainTries = 4;
 // ---- drains ------------------------------------------------------------------------------------
 
 void PeerLink::send_drain(wire::DrainNotif drained) {
-  if (state_ != State::kReady) {
-    return;  // The receiver sees the lost connection.
+  if (state_ != State::kReady || is_stock_) {
+    return;  // The receiver sees the lost connection; an LMCache one gets a CancelNotif.
   }
   drained.sequence = ++last_drain_;
   drains_.push_back({std::move(drained), scheduler_.now() + config_.drain_timeout});

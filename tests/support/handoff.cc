@@ -116,8 +116,9 @@ SenderNode::SenderNode(World& world, std::uint32_t pages, sender::Config config,
   if (stock == StockPeers::kAllow) {
     plane_ = std::make_unique<HubPlane>(world.stock, world.scheduler, *buffer_);
   }
-  auto made = sender::Sender::create({world.scheduler, world.network, {transport_.get()}, staging_},
-                                     std::move(config), std::move(faults));
+  auto made = sender::Sender::create(
+      {world.scheduler, world.network, {transport_.get()}, staging_, plane_.get()},
+      std::move(config), std::move(faults));
   EXPECT_TRUE(made.ok()) << made.status();
   sender_ = *std::move(made);
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "baton/options.h"
 #include "src/control/inproc/inproc_network.h"
 #include "src/memory/staging_pool.h"
 #include "src/receiver/receiver.h"
@@ -35,9 +36,6 @@ struct World {
   control::InprocNetwork network;
   StockHub stock;
 };
-
-/// Whether a node lets LMCache's own peers in.
-enum class StockPeers : bool { kRefuse, kAllow };
 
 class ReceiverNode {
  public:
