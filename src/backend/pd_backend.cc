@@ -199,6 +199,9 @@ std::vector<std::string> PdBackend::transports_in_use() {
 std::uint16_t PdBackend::init_port() const {
   return impl_->init_port_;
 }
+std::uint16_t PdBackend::query_port() const {
+  return impl_->query_port_;
+}
 std::uint16_t PdBackend::alloc_port() const {
   return impl_->alloc_port_;
 }

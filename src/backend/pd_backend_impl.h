@@ -28,6 +28,9 @@ class PdBackend::Impl {
       stack_->loop().run_sync([this] {
         init_port_ = port_of(stack_->receiver().init_endpoint());
         alloc_port_ = port_of(stack_->receiver().alloc_endpoint());
+        if (const std::string query = stack_->receiver().query_endpoint(); !query.empty()) {
+          query_port_ = port_of(query);
+        }
       });
     }
   }
@@ -117,6 +120,7 @@ class PdBackend::Impl {
   const std::vector<std::string> transports_;
   std::uint16_t init_port_ = 0;
   std::uint16_t alloc_port_ = 0;
+  std::uint16_t query_port_ = 0;
 
  private:
   static const char* role_name(Role role) { return role == Role::kSender ? "sender" : "receiver"; }
