@@ -114,7 +114,7 @@ struct Options {
 
   // Versions of the protocol: a fleet is upgraded one process at a time.
   std::uint32_t pd_protocol_min = 1;
-  std::uint32_t pd_protocol_max = 2;
+  std::uint32_t pd_protocol_max = 3;
 
   /// kInvalidArgument naming key, value and allowed range.
   Status validate() const;

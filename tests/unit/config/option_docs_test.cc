@@ -65,7 +65,7 @@ TEST(OptionDocs, Defaults) {
       {"pd_group_leader_host", ""},
       {"pd_proxy_kind", "stock"},
       {"pd_protocol_min", "1"},
-      {"pd_protocol_max", "2"},
+      {"pd_protocol_max", "3"},
   };
   std::map<std::string, std::string> documented;
   for (const OptionDoc& doc : option_docs()) {
