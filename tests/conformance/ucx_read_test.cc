@@ -1,11 +1,10 @@
 // Reading out of a receiver's pages by RDMA. The other transports follow when reads get a protocol.
-#include "src/transport/ucx/ucx_transport.h"
 #include "tests/conformance/conformance_test.h"
 
 namespace baton::conformance {
 namespace {
 
-using ReadOp = transport::UcxTransport::ReadOp;
+using transport::ReadOp;
 
 class UcxReadTest : public ConformanceTest {
  protected:
@@ -22,6 +21,7 @@ class UcxReadTest : public ConformanceTest {
   ReadOp op(std::uint32_t page, std::size_t offset_bytes, std::size_t length_bytes) {
     return {.local = reader_->buffer().page(page).subspan(offset_bytes, length_bytes),
             .page = page,
+            .generation = 0,
             .offset_bytes = offset_bytes};
   }
 
@@ -31,13 +31,12 @@ class UcxReadTest : public ConformanceTest {
     bool fired_inline = false;
     Status result;
     on_loop([&] {
-      dynamic_cast<transport::UcxTransport&>(reader_->transport())
-          .read_batch(holder_->id(), std::move(ops), [&](const Status& status) {
-            ++fired;
-            fired_inline = in_call;
-            result = status;
-            world().driver().changed();
-          });
+      reader_->transport().read_batch(holder_->id(), std::move(ops), [&](const Status& status) {
+        ++fired;
+        fired_inline = in_call;
+        result = status;
+        world().driver().changed();
+      });
       in_call = false;
     });
     EXPECT_TRUE(run_until([&] { return fired > 0; }));

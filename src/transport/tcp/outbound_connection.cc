@@ -51,12 +51,18 @@ void OutboundConnection::write_batch(const std::vector<WriteOp>& ops, Status ver
   finish_batches();
 }
 
+void OutboundConnection::read_batch(const std::vector<ReadOp>& /*ops*/, Status verdict, Done done) {
+  verdict.Update(absl::UnimplementedError(std::string("tcp does not read yet")));
+  batches_.add({}, std::move(verdict), std::move(done));
+  finish_batches();
+}
+
 BatchLedger::Sequences OutboundConnection::send(const std::vector<WriteOp>& ops) {
   std::vector<std::uint64_t> load_bytes;
   for (const auto& stream : streams_) {
     load_bytes.push_back(stream->queue().unacknowledged_bytes());
   }
-  Parts parts = spread(ops, std::move(load_bytes), options_.run_bytes);
+  Parts<WriteOp> parts = spread(ops, std::move(load_bytes), options_.run_bytes);
   BatchLedger::Sequences sequences;
   for (std::size_t stream = 0; stream < parts.size(); ++stream) {
     const bool silent = parts[stream].empty();

@@ -21,6 +21,7 @@ class OutboundConnection final : public Outbound, private OutboundStreamOwner {
 
   bool is_open() const override { return open_streams_ == streams_.size(); }
   void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override;
+  void read_batch(const std::vector<ReadOp>& ops, Status verdict, Done done) override;
   void close(const Status& why) override;
 
  private:
