@@ -48,6 +48,8 @@ class Claims {
 
   /// Looks again at everything that waits. Called after each settled change.
   void recheck();
+  /// Claims and gets that wait.
+  std::size_t pending() const { return pending_.size(); }
   /// Fails all that waits.
   void close(const Status& why);
 

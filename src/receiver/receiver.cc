@@ -130,8 +130,9 @@ std::uint32_t Receiver::evict_all_retained() {
 }
 
 Receiver::Stats Receiver::stats() const {
-  return {pool_.counts(), table_.size(),      table_.waiting(),    reads_.count(),
-          peers_.size(),  rejected_messages_, refused_handshakes_, cut_off_};
+  return {pool_.counts(),     table_.size(),       table_.waiting(),
+          reads_.count(),     claims_.pending(),   peers_.size(),
+          rejected_messages_, refused_handshakes_, cut_off_};
 }
 
 // ---- the alloc port ----------------------------------------------------------------------------

@@ -73,7 +73,8 @@ class Receiver final : private RequestListener,
     ChunkPool::Counts pages;
     std::uint64_t requests = 0;  ///< live, waiting ones included
     std::uint64_t waiting = 0;
-    std::uint64_t reads = 0;  ///< of others, out of this receiver's pages
+    std::uint64_t reads = 0;   ///< of others, out of this receiver's pages
+    std::uint64_t claims = 0;  ///< and gets, that wait
     std::uint64_t peers = 0;
     std::uint64_t rejected_messages = 0;
     std::uint64_t refused_handshakes = 0;
