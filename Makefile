@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers sim plants soak fuzz rdma-test rdma-hosts-test format tidy clean
+.PHONY: help deps build demo deb test test-sanitizers sim plants soak fuzz rdma-test rdma-hosts-test format tidy clean
 
 NINJA := ninja
 
@@ -21,6 +21,11 @@ build: deps build/build.ninja ## build the command build/bin/baton
 
 demo: build ## hand KV caches over between real processes and check every token
 	build/bin/baton demo
+
+deb: deps build/build.ninja ## make the Debian packages libbaton, libbaton-dev and baton in build/packages/
+	$(NINJA) -C build baton_shared baton_command
+	cd build && cpack -B packages
+	@ls build/packages/*.deb
 
 test: build ## build and run every test
 	$(NINJA) -C build
