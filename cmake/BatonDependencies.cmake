@@ -25,6 +25,8 @@ if(BATON_BUILD_TESTS)
   include(GoogleTest)
 endif()
 
+include(BatonFindPython)
+
 if(BATON_WITH_LLAMA)
   include(FindOrFetchLlama)
 endif()
