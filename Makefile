@@ -24,11 +24,11 @@ demo: build ## hand KV caches over between real processes and check every token
 
 PREFIX ?= /usr/local
 install: deps build/build.ninja ## install the library, its headers and the command under PREFIX (default /usr/local)
-	$(NINJA) -C build baton_shared baton_command
+	$(NINJA) -C build installable
 	cmake --install build --prefix $(PREFIX)
 
 deb: deps build/build.ninja ## make the Debian packages libbaton, libbaton-dev and baton in build/packages/
-	$(NINJA) -C build baton_shared baton_command
+	$(NINJA) -C build installable
 	cd build && cpack -B packages
 	@ls build/packages/*.deb
 

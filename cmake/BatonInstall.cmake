@@ -1,5 +1,5 @@
 # `cmake --install`: libbaton.so, the headers, the `baton` command, and how others find them.
-# Components: library, development, command. (A Python module would be a fourth.)
+# Components: library, development, command, and python (python/CMakeLists.txt).
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/baton)
@@ -30,5 +30,11 @@ set(BATON_ABSL_VERSION ${absl_VERSION})
 configure_file(cmake/baton.pc.in ${PROJECT_BINARY_DIR}/baton.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/baton.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
   COMPONENT development)
+
+# All that is installed, and none of the tests.
+add_custom_target(installable DEPENDS baton_shared baton_command)
+if(TARGET baton_python)
+  add_dependencies(installable baton_python)
+endif()
 
 include(BatonPackages)
