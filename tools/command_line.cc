@@ -133,6 +133,38 @@ void add_doctor(CLI::App& app, DoctorArguments& arguments) {
   doctor.add_flag("--json", arguments.json, "Print one JSON object (docs/doctor.md)");
 }
 
+struct ConfigArguments {
+  std::string file;
+  config::CheckConfig check;
+};
+
+void add_config(CLI::App& app, ConfigArguments& arguments) {
+  CLI::App& group = *app.add_subcommand("config", "Explain a configuration");
+  group.require_subcommand(1);
+  group.footer("Example:\n  baton config check lmcache-decoder-config.yaml --env");
+  CLI::App& check = *group.add_subcommand(
+      "check", "Say what every key is set to, by what, and whether a backend starts with it");
+  check.footer(
+      "LMCache's files are understood as they are, old names included (docs/configuration.md).\n\n"
+      "Exit status: 0 if a backend starts with it, 1 if not, 2 for wrong arguments.\n\n"
+      "Examples:\n  baton config check lmcache-decoder-config.yaml\n"
+      "  LMCACHE_PD_BUFFER_DEVICE=cpu baton config check lmcache-decoder-config.yaml --env");
+  check.add_option("FILE", arguments.file,
+                   "YAML, as a backend reads it (default with --env: what LMCACHE_CONFIG_FILE "
+                   "names, if anything)");
+  check.add_flag("--env", arguments.check.env,
+                 "Let LMCACHE_* variables override the file, as they do for a backend that LMCache "
+                 "starts");
+  check.add_flag("--json", arguments.check.json, "Print one JSON object (docs/configuration.md)");
+  check.callback([&arguments, &check] {
+    if (check.count("FILE") > 0) {
+      arguments.check.path = arguments.file;
+    } else if (!arguments.check.env) {
+      throw CLI::RequiredError("FILE or --env");
+    }
+  });
+}
+
 doctor::DoctorOptions to_options(const CLI::App& chosen, const DoctorArguments& arguments) {
   doctor::DoctorOptions options;
   options.json = arguments.json;
@@ -162,6 +194,8 @@ Command parse_command_line(int argc, char** argv) {
   add_keys(app, keys);
   DoctorArguments doctor;
   add_doctor(app, doctor);
+  ConfigArguments config;
+  add_config(app, config);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -173,6 +207,9 @@ Command parse_command_line(int argc, char** argv) {
     }
     keys.generate.role = security::parse_role(keys.role).value();
     return keys.generate;
+  }
+  if (app.get_subcommand("config")->parsed()) {
+    return config.check;
   }
   if (CLI::App* const chosen = app.get_subcommand("doctor"); chosen->parsed()) {
     return to_options(*chosen, doctor);

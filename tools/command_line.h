@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "tools/config/check.h"
 #include "tools/demo/options.h"
 #include "tools/doctor/doctor.h"
 #include "tools/keys.h"
@@ -14,8 +15,8 @@ struct ExitNow {
   int status = 0;
 };
 
-using Command =
-    std::variant<ExitNow, demo::DemoOptions, doctor::DoctorOptions, GenerateKeys, ShowKey>;
+using Command = std::variant<ExitNow, demo::DemoOptions, doctor::DoctorOptions, GenerateKeys,
+                             ShowKey, config::CheckConfig>;
 
 inline constexpr int kUsageError = 2;
 

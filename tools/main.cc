@@ -48,6 +48,9 @@ int run(int argc, char** argv) {
   if (const auto* show = std::get_if<ShowKey>(&command)) {
     return show_key(*show);
   }
+  if (const auto* check = std::get_if<config::CheckConfig>(&command)) {
+    return config::check_config(*check);
+  }
   if (const auto* examine = std::get_if<doctor::DoctorOptions>(&command)) {
     return doctor::run_doctor(*examine);
   }
@@ -66,6 +69,9 @@ int run(int argc, char** argv) {
   }
   if (const auto* show = std::get_if<ShowKey>(&command)) {
     return show_key(*show);
+  }
+  if (const auto* check = std::get_if<config::CheckConfig>(&command)) {
+    return config::check_config(*check);
   }
   if (const auto* examine = std::get_if<doctor::DoctorOptions>(&command)) {
     return doctor::run_doctor(*examine);

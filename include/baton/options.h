@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -126,9 +127,21 @@ struct ParsedOptions {
   std::vector<std::string> notes;
 };
 
-/// Keys as LMCache spells them, with Baton's additions; an unknown key is an error that names it
-/// and the closest known one. Validates. `origin` (a file name) is put before every message.
-StatusOr<ParsedOptions> parse_options(std::string_view yaml, std::string_view origin);
-StatusOr<ParsedOptions> load_options(const std::string& path);
+/// Variables of an environment by name; those that begin with LMCACHE_ count.
+using Environment = std::map<std::string, std::string>;
+
+/// This process's LMCACHE_* variables. No other thread may change the environment meanwhile.
+Environment lmcache_environment();
+
+/// Keys as LMCache spells them, now and in older versions, with Baton's additions; keys of
+/// LMCache's that mean nothing here are named in a note, an unknown key is an error that names it
+/// and the closest known one. LMCACHE_<KEY> in `environment` overrides a key, as in LMCache
+/// (docs/configuration.md). Validates. `origin` (a file name) is put before every message.
+StatusOr<ParsedOptions> parse_options(std::string_view yaml, std::string_view origin,
+                                      const Environment& environment = {});
+StatusOr<ParsedOptions> load_options(const std::string& path, const Environment& environment = {});
+/// From the file that LMCACHE_CONFIG_FILE names, if it is there, and LMCACHE_<KEY>. LMCache's way
+/// to start: load_options_from_environment(lmcache_environment()).
+StatusOr<ParsedOptions> load_options_from_environment(const Environment& environment);
 
 }  // namespace baton

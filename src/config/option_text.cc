@@ -34,6 +34,13 @@ std::string choice_name(const Member& member, const Options& options) {
   return "";
 }
 
+/// One stands alone.
+template <typename T>
+std::string list_text(const std::vector<T>& values) {
+  const std::string joined = fmt::format("{}", fmt::join(values, ", "));
+  return values.size() > 1 ? "[" + joined + "]" : joined;
+}
+
 std::string unused_text(Unused kind) {
   switch (kind) {
     case Unused::kNumber:
@@ -73,20 +80,44 @@ std::string type_text(const OptionRow& row) {
   return std::visit(text, row.target);
 }
 
-std::string default_text(const OptionRow& row) {
-  const Options defaults;
+std::string value_text(const OptionRow& row, const Options& options) {
   const Overloaded text{
-      [&](bool Options::*member) { return std::string(defaults.*member ? "true" : "false"); },
-      [&](const NumberMember auto& member) { return fmt::format("{}", defaults.*member); },
-      [&](milliseconds Options::*member) { return fmt::format("{}", (defaults.*member).count()); },
-      [&](std::string Options::*member) { return defaults.*member; },
-      [&](const FilePath& path) { return defaults.*path.member; },
-      [&](const ChoiceMember auto& member) { return choice_name(member, defaults); },
+      [&](bool Options::*member) { return std::string(options.*member ? "true" : "false"); },
+      [&](const NumberMember auto& member) { return fmt::format("{}", options.*member); },
+      [&](milliseconds Options::*member) { return fmt::format("{}", (options.*member).count()); },
+      [&](std::string Options::*member) { return options.*member; },
+      [&](const FilePath& path) { return options.*path.member; },
+      [&](const ChoiceMember auto& member) { return choice_name(member, options); },
+      [&](std::vector<std::uint16_t> Options::*member) { return list_text(options.*member); },
+      [&](std::vector<std::string> Options::*member) { return list_text(options.*member); },
       [](const OnlyValue& only) { return std::string(only.value); },
-      // Ports have none, nor what is not used; that of seconds stands with the milliseconds.
+      // What is not used has none; that of seconds stands with the milliseconds.
       [](const auto& /*target*/) { return std::string(); },
   };
   return std::visit(text, row.target);
+}
+
+std::string default_text(const OptionRow& row) {
+  return value_text(row, Options{});
+}
+
+std::string_view unit_text(const OptionRow& row) {
+  struct Unit {
+    std::string_view name;
+    std::string_view unit;
+  };
+  constexpr Unit kUnits[] = {{"pd_buffer_size", "bytes"},
+                             {"pd_max_message_bytes", "bytes"},
+                             {"chunk_size", "tokens"},
+                             {"pd_max_prefill_len", "tokens"}};
+  for (const Unit& unit : kUnits) {
+    if (unit.name == row.name) {
+      return unit.unit;
+    }
+  }
+  return std::holds_alternative<milliseconds Options::*>(row.target) ? "ms"
+         : std::holds_alternative<Seconds>(row.target)               ? "s"
+                                                                     : "";
 }
 
 std::string range_text(const OptionRow& row) {

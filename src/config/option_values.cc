@@ -99,14 +99,6 @@ bool assign_scalar(const OptionRow& row, const YamlScalar& scalar, Options& opti
   return std::visit(assign_to, row.target);
 }
 
-/// Targets that take a list, or a scalar for a list of one.
-bool takes_list(const OptionRow& row) {
-  const auto* unused = std::get_if<Unused>(&row.target);
-  return std::holds_alternative<std::vector<std::uint16_t> Options::*>(row.target) ||
-         std::holds_alternative<std::vector<std::string> Options::*>(row.target) ||
-         (unused != nullptr && (*unused == Unused::kPorts || *unused == Unused::kTexts));
-}
-
 bool assign_list(const OptionRow& row, const YamlValue& value, Options& options) {
   if (const auto* unused = std::get_if<Unused>(&row.target)) {
     return *unused == Unused::kTexts || to_ports(value, row.range).has_value();
@@ -149,9 +141,19 @@ Status check_choice(const OptionRow& row, const Member& member, const Options& o
 
 }  // namespace
 
+bool takes_list(const OptionRow& row) {
+  const auto* unused = std::get_if<Unused>(&row.target);
+  return std::holds_alternative<std::vector<std::uint16_t> Options::*>(row.target) ||
+         std::holds_alternative<std::vector<std::string> Options::*>(row.target) ||
+         (unused != nullptr && (*unused == Unused::kPorts || *unused == Unused::kTexts));
+}
+
 Status assign(const OptionRow& row, const YamlValue& value, Options& options) {
   if (value.kind == YamlValue::Kind::kNull) {
     return absl::OkStatus();
+  }
+  if (value.kind == YamlValue::Kind::kNested) {
+    return absl::InvalidArgumentError(fmt::format("{} {}", quote(row.name), value.oddity));
   }
   const bool assigned = takes_list(row) ? assign_list(row, value, options)
                                         : value.kind == YamlValue::Kind::kScalar &&

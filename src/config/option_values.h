@@ -11,6 +11,9 @@ namespace baton::config {
 /// value and what is allowed.
 Status assign(const OptionRow& row, const YamlValue& value, Options& options);
 
+/// Whether a list is a value for the row; a scalar then stands for a list of one.
+bool takes_list(const OptionRow& row);
+
 /// Whether the member's value is one that assign() could have set.
 Status check_range(const OptionRow& row, const Options& options);
 

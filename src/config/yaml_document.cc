@@ -45,8 +45,15 @@ class EntryBuilder : public YAML::EventHandler {
     if (depth_ == 0) {
       return;  // an empty document
     }
-    if (!name_.has_value() || in_list_) {
-      throw Refused(mark, in_list_ ? "a list has an empty element" : "a name is empty");
+    if (nested_ > 0) {
+      return;
+    }
+    if (in_list_) {
+      oddity_ = "has an empty element";
+      return;
+    }
+    if (!name_.has_value()) {
+      throw Refused(mark, "a name is empty");
     }
     finish(YamlValue{});
   }
@@ -60,11 +67,14 @@ class EntryBuilder : public YAML::EventHandler {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag, {"?", "!"});
     require_map(mark);
+    if (nested_ > 0) {
+      return;
+    }
     YamlScalar scalar{value, tag == "!"};
     if (in_list_) {
       list_.push_back(std::move(scalar));
     } else if (name_.has_value()) {
-      finish(YamlValue{YamlValue::Kind::kScalar, {std::move(scalar)}});
+      finish(YamlValue{YamlValue::Kind::kScalar, {std::move(scalar)}, ""});
     } else {
       begin(mark, value);
     }
@@ -75,29 +85,63 @@ class EntryBuilder : public YAML::EventHandler {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag, {"?", ""});
     require_map(mark);
-    if (!name_.has_value() || in_list_) {
-      throw Refused(mark, in_list_ ? "a list stands inside a list" : "a list stands as a name");
+    if (nested_ > 0 || in_list_) {
+      enter(mark, "is a list with a list inside");
+      return;
+    }
+    if (!name_.has_value()) {
+      throw Refused(mark, "a list stands as a name");
     }
     in_list_ = true;
   }
   void OnSequenceEnd() override {
+    if (nested_ > 0) {
+      leave();
+      return;
+    }
     in_list_ = false;
-    finish(YamlValue{YamlValue::Kind::kList, std::exchange(list_, {})});
+    YamlValue list{YamlValue::Kind::kList, std::exchange(list_, {}), ""};
+    finish(oddity_.empty() ? std::move(list) : take_nested());
   }
 
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value /*style*/) override {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag, {"?", ""});
-    if (depth_++ > 0) {
-      throw Refused(mark, name_.has_value()
-                              ? fmt::format("{} is a map; no key has one", quote(*name_))
-                              : "a map stands as a name");
+    if (depth_ == 0) {
+      depth_ = 1;
+      return;
+    }
+    if (!name_.has_value()) {
+      throw Refused(mark, "a map stands as a name");
+    }
+    enter(mark, in_list_ ? "is a list with a map inside" : "is a map; no key has one");
+  }
+  void OnMapEnd() override {
+    if (nested_ > 0) {
+      leave();
+    } else {
+      depth_ = 0;
     }
   }
-  void OnMapEnd() override { --depth_; }
 
  private:
+  /// Until the matching leave(), what comes is read over.
+  void enter(const YAML::Mark& mark, const char* oddity) {
+    if (nested_++ == 0) {
+      oddity_ = oddity;
+    }
+    if (nested_ > kMaxYamlDepth) {
+      throw Refused(mark, fmt::format("is nested more than {} deep", kMaxYamlDepth));
+    }
+  }
+  void leave() {
+    if (--nested_ == 0 && !in_list_) {
+      finish(take_nested());
+    }
+  }
+  YamlValue take_nested() { return {YamlValue::Kind::kNested, {}, std::exchange(oddity_, {})}; }
+
   static void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor != 0) {
       throw Refused(mark, "anchors are not allowed");
@@ -145,6 +189,8 @@ class EntryBuilder : public YAML::EventHandler {
   std::vector<YamlScalar> list_;
   std::optional<std::string> name_;  ///< whose value comes next
   std::size_t line_ = 0;
+  std::string oddity_;      ///< of the value that is being read, once it has one
+  std::size_t nested_ = 0;  ///< maps and lists inside the value that are open
   int documents_ = 0;
   int depth_ = 0;
   bool in_list_ = false;

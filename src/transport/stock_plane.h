@@ -28,6 +28,9 @@ struct PageAddress {
   bool operator==(const PageAddress&) const = default;
 };
 
+/// Where a peer's pages lie.
+enum class PageMemory : std::uint8_t { kDram, kVram };
+
 class StockPlane {
  public:
   virtual ~StockPlane() = default;
@@ -45,8 +48,10 @@ class StockPlane {
   /// The peer's own metadata (hostile input), once per door; returns its agent's name.
   virtual StatusOr<std::string> introduce(StockPeerId peer, std::string_view metadata) = 0;
   /// The peer's pages, by its page numbers; the caller has checked that they are equal in length
-  /// and don't overlap. Needed before write_batch and read_batch.
-  virtual Status set_pages(StockPeerId peer, const std::vector<PageAddress>& pages) = 0;
+  /// and don't overlap. Needed before write_batch and read_batch. kInvalidArgument if one lies
+  /// outside of what the peer's metadata registers.
+  virtual Status set_pages(StockPeerId peer, PageMemory memory,
+                           const std::vector<PageAddress>& pages) = 0;
 
   /// As Transport's; generations are ignored, for such a peer has none.
   virtual void write_batch(StockPeerId peer, std::vector<WriteOp> ops, Done done) = 0;
@@ -55,6 +60,10 @@ class StockPlane {
   /// The fence: destroys the peer's agent; pending batches fail with kCancelled. `fenced` fires
   /// once no byte of that peer can reach a page any more. At once for an unknown peer.
   virtual void revoke(StockPeerId peer, Task fenced) = 0;
+
+  /// Starts the end: as revoke() for every peer, and open_door() fails. Destroyed afterwards on the
+  /// loop; the buffer outlives it.
+  virtual void close() = 0;
 };
 
 }  // namespace baton::transport

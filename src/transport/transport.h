@@ -1,9 +1,10 @@
 // The seam that every data transport implements.
 //
-// A transport moves bytes from this process's registered buffer into pages of a peer's, one-sided:
-// the peer's logic takes no part. It has two halves. The *receiving* half (expect_peer, revoke, the
-// guard) belongs to whoever owns the pages; the *sending* half (connect, write_batch, disconnect)
-// to whoever writes. One object can serve both.
+// A transport moves bytes between this process's registered buffer and pages of a peer's,
+// one-sided: the peer's logic takes no part. It has two halves. The *receiving* half (expect_peer,
+// revoke, the guard) belongs to whoever owns the pages; the *sending* half (connect, write_batch,
+// read_batch, disconnect) to whoever writes into them or reads out of them. One object can serve
+// both.
 //
 // Threads: every method on the loop of the scheduler that the transport was made with, and every
 // callback comes in a turn of its own there, never inside the call that caused it. join() is the
@@ -96,7 +97,8 @@ class Transport {
   // ---- negotiation -------------------------------------------------------------------------
   /// Where this process is, in the transport's own terms; sent to peers in the handshake.
   virtual std::string offer() const = 0;
-  /// Can a sender that made `offer` write into this process? `offer` is hostile input.
+  /// Can a sender that made `offer` write into this process, and read out of it? `offer` is hostile
+  /// input.
   virtual bool can_serve(std::string_view offer) const = 0;
 
   // ---- receiving half ----------------------------------------------------------------------
@@ -105,10 +107,10 @@ class Transport {
   /// the ticket. Fails for a peer that is being revoked.
   virtual StatusOr<std::string> expect_peer(const PeerId& peer) = 0;
 
-  /// The fence. Takes the right to write from `peer` and forgets its ticket; `fenced` fires once
-  /// it is proven that no byte of that peer can reach a page any more. May stay pending for as
-  /// long as the proof takes; fires at once (in a later turn) for an unknown peer. Never fires
-  /// without proof, except when close() ends the transport.
+  /// The fence. Takes the right to write and to read from `peer` and forgets its ticket; `fenced`
+  /// fires once it is proven that no byte of that peer can reach a page any more. May stay pending
+  /// for as long as the proof takes; fires at once (in a later turn) for an unknown peer. Never
+  /// fires without proof, except when close() ends the transport.
   virtual void revoke(const PeerId& peer, Task fenced) = 0;
 
   // ---- sending half ------------------------------------------------------------------------
@@ -122,6 +124,13 @@ class Transport {
   /// their submission. There is no deadline and no cancel: disconnect() ends what is pending.
   /// An op outside the attached buffer is kInvalidArgument, and nothing is written.
   virtual void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) = 0;
+
+  /// Reads all ops out of the receiver's pages, in any order. `done` fires when no local range is
+  /// touched any more; OK means that every byte is in local memory. Batches of both kinds to one
+  /// peer complete in the order of their submission; but only what was written in batches that are
+  /// done is certain to be read. Errors, bounds and ends as write_batch(). What the receiver's
+  /// guard refuses is kPermissionDenied or ends the connection, as with writes.
+  virtual void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) = 0;
 
   /// Ends the connection from the sender's side. Pending batches fail with kCancelled; nothing
   /// touches local memory after their `done`. Nothing happens for an unknown peer.

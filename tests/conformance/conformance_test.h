@@ -45,7 +45,7 @@ class ConformanceTest : public ::testing::TestWithParam<Maker> {
 
   Capabilities capabilities() const { return world_->capabilities(); }
 
-  /// For the first line of a test that ends connections in the middle of a write.
+  /// For the first line of a test that ends connections in the middle of a write or read.
   bool would_harm_the_other_side() const { return !capabilities().survives_ends_in_mid_write; }
 
   Node& add_node(std::size_t page_bytes = kPageBytes, std::uint32_t page_count = kPageCount) {
@@ -93,6 +93,24 @@ class ConformanceTest : public ::testing::TestWithParam<Maker> {
                                        world_->driver().changed();
                                      });
       receipts = writer.write_on_loop(receiver.id(), 64);
+    });
+    EXPECT_TRUE(run_until([&] { return acted; }));
+    return receipts;
+  }
+
+  /// The same, of reading.
+  std::vector<ReceiptPtr> in_the_middle_of_reading(Node& reader, Node& holder, Task action) {
+    bool acted = false;
+    std::vector<ReceiptPtr> receipts;
+    on_loop([&] {
+      reader.transport().read_batch(holder.id(), {reader.read_op(0, 1, 0, 1)},
+                                    [&](const Status& status) {
+                                      EXPECT_TRUE(status.ok()) << status;
+                                      action();
+                                      acted = true;
+                                      world_->driver().changed();
+                                    });
+      receipts = reader.read_on_loop(holder.id(), 64);
     });
     EXPECT_TRUE(run_until([&] { return acted; }));
     return receipts;

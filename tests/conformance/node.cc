@@ -15,8 +15,7 @@ int count_of(const std::map<PeerId, int>& counts, const PeerId& peer) {
 
 }  // namespace
 
-bool GrantTable::may_write(const PeerId& /*writer*/, std::uint32_t page, std::uint64_t generation,
-                           std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const {
+bool GrantTable::is_granted(std::uint32_t page, std::uint64_t generation) const {
   ++pieces_;
   const bool granted = grants_.contains({page, generation});
   if (hook_) {
@@ -24,6 +23,16 @@ bool GrantTable::may_write(const PeerId& /*writer*/, std::uint32_t page, std::ui
   }
   driver_.changed();
   return granted;
+}
+
+bool GrantTable::may_write(const PeerId& /*writer*/, std::uint32_t page, std::uint64_t generation,
+                           std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const {
+  return is_granted(page, generation);
+}
+
+bool GrantTable::may_read(const PeerId& /*reader*/, std::uint32_t page, std::uint64_t generation,
+                          std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const {
+  return is_granted(page, generation);
 }
 
 Node::Node(TransportUnderTest& world, std::size_t page_bytes, std::uint32_t page_count)
@@ -106,6 +115,26 @@ std::vector<ReceiptPtr> Node::write_on_loop(const PeerId& receiver, int batches)
   return receipts;
 }
 
+ReceiptPtr Node::read(const PeerId& receiver, std::vector<transport::ReadOp> ops) {
+  return call([&](transport::Done done) {
+    transport_->read_batch(receiver, std::move(ops), std::move(done));
+  });
+}
+
+std::vector<ReceiptPtr> Node::read_on_loop(const PeerId& receiver, int batches) {
+  std::vector<transport::ReadOp> all_pages;
+  for (std::uint32_t page = 0; page < buffer_->page_count(); ++page) {
+    all_pages.push_back(read_op(page, 1, 0, buffer_->page_bytes()));
+  }
+  std::vector<ReceiptPtr> receipts;
+  for (int i = 0; i < batches; ++i) {
+    receipts.push_back(call_on_loop([&](transport::Done done) {
+      transport_->read_batch(receiver, all_pages, std::move(done));
+    }));
+  }
+  return receipts;
+}
+
 ReceiptPtr Node::revoke(const PeerId& writer) {
   ReceiptPtr receipt;
   driver_.run([&] { receipt = revoke_on_loop(writer); });
@@ -132,6 +161,14 @@ void Node::close() {
 
 transport::WriteOp Node::op(std::uint32_t page, std::uint64_t generation, std::size_t offset_bytes,
                             std::size_t length_bytes) {
+  return {.local = buffer_->page(page).subspan(offset_bytes, length_bytes),
+          .page = page,
+          .generation = generation,
+          .offset_bytes = offset_bytes};
+}
+
+transport::ReadOp Node::read_op(std::uint32_t page, std::uint64_t generation,
+                                std::size_t offset_bytes, std::size_t length_bytes) {
   return {.local = buffer_->page(page).subspan(offset_bytes, length_bytes),
           .page = page,
           .generation = generation,

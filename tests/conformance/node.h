@@ -40,11 +40,17 @@ class GrantTable final : public transport::PageGuard {
   bool may_write(const transport::PeerId& writer, std::uint32_t page, std::uint64_t generation,
                  std::uint64_t offset_bytes, std::uint64_t length_bytes) const override;
 
+  /// Reads and writes go by the same grants.
+  bool may_read(const transport::PeerId& reader, std::uint32_t page, std::uint64_t generation,
+                std::uint64_t offset_bytes, std::uint64_t length_bytes) const override;
+
   std::uint64_t pieces() const { return pieces_; }
   /// Called on the loop each time the guard was asked, with how often that makes.
   void on_piece(std::function<void(std::uint64_t)> hook) { hook_ = std::move(hook); }
 
  private:
+  bool is_granted(std::uint32_t page, std::uint64_t generation) const;
+
   LoopDriver& driver_;
   std::set<std::pair<std::uint32_t, std::uint64_t>> grants_;
   mutable std::uint64_t pieces_ = 0;
@@ -65,6 +71,7 @@ class Node final : public transport::TransportObserver {
   StatusOr<std::string> expect(const transport::PeerId& writer);
   ReceiptPtr connect(const transport::PeerId& receiver, std::string_view ticket);
   ReceiptPtr write(const transport::PeerId& receiver, std::vector<transport::WriteOp> ops);
+  ReceiptPtr read(const transport::PeerId& receiver, std::vector<transport::ReadOp> ops);
   ReceiptPtr revoke(const transport::PeerId& writer);
   void disconnect(const transport::PeerId& receiver);
   void close();
@@ -75,9 +82,15 @@ class Node final : public transport::TransportObserver {
   /// `batches` batches, each of every page, all of generation 1.
   std::vector<ReceiptPtr> write_on_loop(const transport::PeerId& receiver, int batches);
 
+  std::vector<ReceiptPtr> read_on_loop(const transport::PeerId& receiver, int batches);
+
   /// An op from the page of the same number here.
   transport::WriteOp op(std::uint32_t page, std::uint64_t generation, std::size_t offset_bytes,
                         std::size_t length_bytes);
+
+  /// An op into the page of the same number here.
+  transport::ReadOp read_op(std::uint32_t page, std::uint64_t generation, std::size_t offset_bytes,
+                            std::size_t length_bytes);
 
   // What the observer was told, in order. Read on the loop.
   int connected(const transport::PeerId& writer) const;

@@ -18,7 +18,8 @@ namespace baton::conformance {
 
 /// Where transports differ by design; everything else the suite demands of all.
 struct Capabilities {
-  /// The receiving side takes part in the copy and asks the guard before each piece.
+  /// The receiving side takes part in the copy and asks the guard before each piece, of reads
+  /// too.
   bool guards_each_write = true;
   /// The fence of a writer that is stopped or hung stays pending until it goes on or its process
   /// ends (shm); otherwise it needs nobody's help.
@@ -48,6 +49,7 @@ class TransportUnderTest {
                                   const transport::PeerId& sender) = 0;
   /// How many writes the receiving half of `transport` refused; where guards_each_write.
   virtual std::uint64_t rejected_writes(const transport::Transport& /*transport*/) { return 0; }
+  virtual std::uint64_t rejected_reads(const transport::Transport& /*transport*/) { return 0; }
 };
 
 /// How the suite is parameterised.

@@ -1,6 +1,7 @@
 // Everything that the tcp data plane decodes. What is accepted is exactly what is encoded again,
 // and a write that is let through lies inside its page.
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include "src/transport/tcp/frames.h"
 #include "src/transport/tcp/inbound_stream.h"
 #include "src/transport/tcp/opening.h"
+#include "src/transport/tcp/read_queue.h"
 #include "tests/fuzz/require.h"
 
 namespace baton::transport::tcp {
@@ -76,16 +78,25 @@ class AllowEverything final : public PageGuard {
                  std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const override {
     return true;
   }
+  bool may_read(const PeerId& /*reader*/, std::uint32_t /*page*/, std::uint64_t /*generation*/,
+                std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const override {
+    return true;
+  }
 };
 
-void check_bounds(const WriteHeader& write) {
+const PageGuard& allow_everything() {
   static const AllowEverything guard;
+  return guard;
+}
+
+template <typename Header>
+void check_bounds(const Header& header) {
   static const std::unique_ptr<RegisteredBuffer> buffer = *RegisteredBuffer::create(4096, 3);
-  const WriteTarget target{.buffer = buffer.get(), .guard = &guard, .stats = {}};
-  if (target.allows(PeerId{}, write)) {
-    require(write.page < 3, "an allowed write names a page");
-    require(write.length_bytes <= 4096 && write.offset_bytes <= 4096 - write.length_bytes,
-            "an allowed write lies inside its page");
+  const PageAccess pages{.buffer = buffer.get(), .guard = &allow_everything(), .stats = {}};
+  if (pages.allows(PeerId{}, header)) {
+    require(header.page < 3, "what is allowed names a page");
+    require(header.length_bytes <= 4096 && header.offset_bytes <= 4096 - header.length_bytes,
+            "what is allowed lies inside its page");
   }
 }
 
@@ -100,6 +111,81 @@ void check_frame(Input input) {
   if (frame.ok() && std::holds_alternative<WriteHeader>(*frame)) {
     require(std::get<WriteHeader>(*frame).length_bytes > 0, "no empty write");
     check_bounds(std::get<WriteHeader>(*frame));
+  }
+  if (frame.ok() && std::holds_alternative<ReadHeader>(*frame)) {
+    const auto& read = std::get<ReadHeader>(*frame);
+    require(read.length_bytes > 0 && read.length_bytes <= kMaxReadBytes, "a read's length");
+    check_bounds(read);
+  }
+}
+
+/// The input as what a sender says: the receiver's queue of answers takes it, or cuts it off.
+void check_reads(Input input) {
+  static const std::unique_ptr<RegisteredBuffer> buffer = *RegisteredBuffer::create(4096, 3);
+  const PageAccess pages{.buffer = buffer.get(), .guard = &allow_everything(), .stats = {}};
+  AnswerQueue answers;
+  bool show = false;
+  for (; input.size() >= sizeof(FrameBytes); input = input.subspan(sizeof(FrameBytes))) {
+    FrameBytes message;
+    std::copy_n(input.begin(), message.size(), message.begin());
+    const auto frame = parse_frame(message);
+    if (!frame.ok() || !std::holds_alternative<ReadHeader>(*frame)) {
+      continue;
+    }
+    if (!answers.push(std::get<ReadHeader>(*frame)).ok()) {
+      return;
+    }
+    require(answers.waiting_reads() <= kMaxReads, "no more reads wait than may");
+    show = !show;
+    if (show) {
+      const auto shown = answers.gather(100, *buffer, [&pages](const ReadHeader& read) {
+        return pages.allows(PeerId{}, read) ? absl::OkStatus() : absl::PermissionDeniedError("");
+      });
+      if (!shown.ok()) {
+        return;
+      }
+      std::size_t bytes = 0;
+      for (const iovec& piece : *shown) {
+        bytes += piece.iov_len;
+      }
+      require(bytes > 0 && bytes <= 100, "what is shown has its limit");
+      answers.advance(bytes);
+    }
+  }
+}
+
+/// The input as what a receiver says to a reader that has asked for three ranges.
+void check_read_data(Input input) {
+  static std::array<std::byte, 3000> local{};
+  ReadQueue reads;
+  reads.push({ReadOp{.local = std::span(local).first(4)},
+              ReadOp{.local = std::span(local).subspan(4, 2000)},
+              ReadOp{.local = std::span(local).subspan(2004)}});
+  while (reads.next_request()) {
+  }
+  while (input.size() >= sizeof(WordBytes)) {
+    WordBytes message;
+    std::copy_n(input.begin(), message.size(), message.begin());
+    input = input.subspan(sizeof(WordBytes));
+    const auto word = parse_word(message);
+    if (!word.ok() || !std::holds_alternative<ReadData>(*word) ||
+        !reads.begin_answer(std::get<ReadData>(*word)).ok()) {
+      return;
+    }
+    const auto room = reads.room();
+    require(room.data() >= local.data() && room.data() + room.size() <= local.data() + local.size(),
+            "an answer lands in its range");
+    require(room.size() == std::get<ReadData>(*word).length_bytes, "an answer has its length");
+    const std::size_t bytes = std::min(room.size(), input.size());
+    if (bytes == 0) {
+      return;
+    }
+    std::copy_n(input.begin(), bytes, room.begin());
+    reads.advance(bytes);
+    input = input.subspan(bytes);
+    if (!reads.room().empty()) {
+      return;
+    }
   }
 }
 
@@ -117,6 +203,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_message<VerdictBytes>(
       input, parse_verdict, [](Verdict verdict) { return encode(verdict); },
       "a verdict comes back");
+  check_reads(input);
+  check_read_data(input);
   check_message<WordBytes>(input, parse_word, encode_word, "a word comes back");
   return 0;
 }

@@ -13,6 +13,7 @@
 #include "baton/key.h"
 #include "src/engine/kv_blob.h"
 #include "src/wire/codec.h"
+#include "src/wire/xfer_dlist.h"
 #include "tests/unit/wire/samples.h"
 
 namespace baton::fuzz {
@@ -68,6 +69,26 @@ Seeds kv_blob_seeds() {
   return seeds;
 }
 
+Seeds xfer_dlist_seeds() {
+  const auto pages = [](std::uint64_t count) {
+    wire::XferDlist list;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      list.descriptors.push_back({0x7f0000000000 + i * 4096, 4096, 0});
+    }
+    return list;
+  };
+  Seeds seeds{{"one", wire::encode_xfer_dlist(pages(1))},
+              {"long_state", wire::encode_xfer_dlist(pages(8))},
+              {"refused_none", wire::encode_xfer_dlist({})},
+              {"refused_many", wire::encode_xfer_dlist(pages(9))}};
+  wire::XferDlist vram = pages(2);
+  vram.memory = wire::XferDlist::Memory::kVram;
+  seeds["vram"] = wire::encode_xfer_dlist(vram);
+  seeds["protocol_5"] = seeds["one"];
+  seeds["protocol_5"][1] = 5;
+  return seeds;
+}
+
 bool write(const std::filesystem::path& folder, const Seeds& seeds) {
   std::filesystem::create_directories(folder);
   for (const auto& [name, bytes] : seeds) {
@@ -91,6 +112,7 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path corpus = argv[1];
   const bool written = write(corpus / "fuzz_wire", wire_seeds()) &&
+                       write(corpus / "fuzz_xfer_dlist", xfer_dlist_seeds()) &&
                        write(corpus / "fuzz_key", key_seeds()) &&
                        write(corpus / "fuzz_kv_blob", kv_blob_seeds()) &&
                        write(corpus / "fuzz_receiver", receiver_seeds()) &&

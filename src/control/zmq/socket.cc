@@ -1,6 +1,9 @@
 #include "src/control/zmq/socket.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <zmq.h>
 
 #include <array>
@@ -10,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <optional>
 
 #include "src/control/zmq/zmq_network.h"
 
@@ -142,6 +147,29 @@ Status endpoint_error(std::string_view what, const std::string& endpoint) {
   return absl::UnavailableError(message);
 }
 
+/// The endpoint with its host's IPv4 address, if that is a name which has one.
+std::optional<std::string> resolved(const std::string& endpoint) {
+  constexpr std::string_view kTcp = "tcp://";
+  const std::size_t colon = endpoint.rfind(':');
+  if (!endpoint.starts_with(kTcp) || colon < kTcp.size()) {
+    return std::nullopt;
+  }
+  const std::string host = endpoint.substr(kTcp.size(), colon - kTcp.size());
+  addrinfo hints{};
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) {
+    return std::nullopt;
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
+  sockaddr_in address{};
+  std::memcpy(&address, found->ai_addr, sizeof address);
+  std::array<char, INET_ADDRSTRLEN> text{};
+  inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size());
+  return fmt::format("{}{}{}", kTcp, text.data(), endpoint.substr(colon));
+}
+
 }  // namespace
 
 Context::Context() : handle_(zmq_ctx_new()) {
@@ -210,8 +238,18 @@ Status Socket::use_key(const security::SecretKey& own, const security::PublicKey
 }
 
 Status Socket::bind(const std::string& endpoint) {
-  return zmq_bind(handle_, endpoint.c_str()) == 0 ? absl::OkStatus()
-                                                  : endpoint_error("bind", endpoint);
+  if (zmq_bind(handle_, endpoint.c_str()) == 0) {
+    return absl::OkStatus();
+  }
+  // libzmq binds to addresses and interfaces only, but a receiver's host may be "localhost".
+  if (errno == ENODEV) {
+    const std::optional<std::string> address = resolved(endpoint);
+    if (address.has_value() && zmq_bind(handle_, address->c_str()) == 0) {
+      return absl::OkStatus();
+    }
+    errno = address.has_value() ? errno : ENODEV;
+  }
+  return endpoint_error("bind", endpoint);
 }
 
 Status Socket::connect(const std::string& endpoint) {

@@ -15,7 +15,7 @@ namespace baton::transport {
 class LoopbackTransport;
 
 struct LoopbackOptions {
-  /// A write lands in pieces of this many bytes, each in a turn of its own.
+  /// A write or a read lands in pieces of this many bytes, each in a turn of its own.
   std::size_t piece_bytes = 64U << 10U;
   /// Between two pieces of a connection. Zero: the next turn.
   Duration piece_delay = Duration::zero();
@@ -55,6 +55,9 @@ class LoopbackConditions {
   };
   /// After the bytes are in their page.
   virtual void on_landed(const Landing& landing) = 0;
+  /// After the bytes are in the reader's memory: `writer` is who reads. None straggles: what is
+  /// under way to a reader whose connection has ended is lost.
+  virtual void on_read(const Landing& /*landing*/) {}
 };
 
 /// The network of one scheduler. Deterministic: no clock, no thread and no randomness of its own.
@@ -71,6 +74,11 @@ class LoopbackHub {
   using DropWrite =
       std::function<bool(const PeerId& writer, const PeerId& receiver, const WriteOp& op)>;
   void set_drop_write(DropWrite drop_write) { drop_write_ = std::move(drop_write); }
+
+  /// The same for reads: the reader's memory stays as it was.
+  using DropRead =
+      std::function<bool(const PeerId& reader, const PeerId& receiver, const ReadOp& op)>;
+  void set_drop_read(DropRead drop_read) { drop_read_ = std::move(drop_read); }
 
   /// Outlives the hub's transports; null: none.
   void set_conditions(LoopbackConditions* conditions) { conditions_ = conditions; }
@@ -113,11 +121,15 @@ class LoopbackHub {
   bool drops(const PeerId& writer, const PeerId& receiver, const WriteOp& op) const {
     return drop_write_ && drop_write_(writer, receiver, op);
   }
+  bool drops(const PeerId& reader, const PeerId& receiver, const ReadOp& op) const {
+    return drop_read_ && drop_read_(reader, receiver, op);
+  }
 
  private:
   Scheduler& scheduler_;
   const LoopbackOptions options_;
   DropWrite drop_write_;
+  DropRead drop_read_;
   LoopbackConditions* conditions_ = nullptr;
   std::map<PeerId, LoopbackTransport*> transports_;  // ordered: runs must be repeatable
   std::uint64_t ticket_number_ = 0;

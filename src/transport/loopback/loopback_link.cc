@@ -29,7 +29,7 @@ void LoopbackCallbacks::run_after(Duration delay, Task task) {
   });
 }
 
-void LoopbackLink::enqueue(std::vector<WriteOp> ops, Status verdict, Done done) {
+void LoopbackLink::enqueue(std::vector<LoopbackOp> ops, Status verdict, Done done) {
   batches_.push_back({std::move(ops), std::move(verdict), std::move(done)});
   schedule_turn();
 }
@@ -42,11 +42,14 @@ void LoopbackLink::sever() {
   std::size_t from = landed_bytes_;
   std::size_t op_index = op_index_;
   for (int i = 0; i < kMaxStragglers && op_index < batch.ops.size(); ++i) {
-    const WriteOp& op = batch.ops[op_index];
-    const std::size_t bytes = std::min(op.local.size() - from, hub_.options().piece_bytes);
-    hub_.let_straggle(writer_, receiver_, op, from, bytes);
+    const auto* const op = std::get_if<WriteOp>(&batch.ops[op_index]);
+    if (op == nullptr) {
+      break;  // A batch of reads: its reader's memory may be gone by then.
+    }
+    const std::size_t bytes = std::min(op->local.size() - from, hub_.options().piece_bytes);
+    hub_.let_straggle(writer_, receiver_, *op, from, bytes);
     from += bytes;
-    if (from == op.local.size()) {
+    if (from == op->local.size()) {
       ++op_index;
       from = 0;
     }
@@ -103,7 +106,12 @@ void LoopbackLink::finish_batch() {
 }
 
 bool LoopbackLink::land_piece() {
-  const WriteOp& op = batches_.front().ops[op_index_];
+  return std::visit([this](const auto& op) { return move_piece(op); },
+                    batches_.front().ops[op_index_]);
+}
+
+template <typename Op>
+bool LoopbackLink::move_piece(const Op& op) {
   const std::size_t piece_bytes =
       std::min(op.local.size() - landed_bytes_, hub_.options().piece_bytes);
   if (landed_bytes_ == 0 && hub_.drops(writer_, receiver_, op)) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "src/transport/loopback/loopback_hub.h"
@@ -25,6 +26,8 @@ class LoopbackCallbacks {
   std::shared_ptr<bool> silenced_ = std::make_shared<bool>(false);
 };
 
+using LoopbackOp = std::variant<WriteOp, ReadOp>;
+
 /// States: moving (batches queued, one turn under way) ⇄ idle (queue empty) → severed → ended.
 /// Owned by the writer's transport; the receiver's end is an entry in its own table.
 class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
@@ -33,17 +36,18 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
                LoopbackCallbacks& callbacks)
       : hub_(hub), writer_(writer), receiver_(receiver), callbacks_(callbacks) {}
 
-  /// A `verdict` other than OK is what `done` gets in its turn; nothing is written then.
-  void enqueue(std::vector<WriteOp> ops, Status verdict, Done done);
+  /// A `verdict` other than OK is what `done` gets in its turn; no byte is moved then.
+  void enqueue(std::vector<LoopbackOp> ops, Status verdict, Done done);
 
-  /// No byte lands afterwards, but for stragglers; what is pending stays pending until end().
+  /// No byte lands afterwards, but for stragglers among writes; what is pending stays pending until
+  /// end().
   void sever();
   /// sever(), and what is pending fails with `why`. Nothing may be enqueued then.
   void end(const Status& why);
 
  private:
   struct Batch {
-    std::vector<WriteOp> ops;
+    std::vector<LoopbackOp> ops;
     Status verdict;
     Done done;
   };
@@ -53,6 +57,9 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   void finish_batch();
   /// Lands the next piece of the batch in front. False if it ended the link.
   bool land_piece();
+  /// The same, of this op.
+  template <typename Op>
+  bool move_piece(const Op& op);
 
   LoopbackHub& hub_;
   const PeerId writer_;

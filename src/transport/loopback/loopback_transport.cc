@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "src/base/log.h"
@@ -106,20 +107,29 @@ void LoopbackTransport::revoke(const PeerId& peer, Task fenced) {
   fences_.emplace(id, Fence{timer, peer, std::move(fenced)});
 }
 
-bool LoopbackTransport::may_land(const PeerId& writer, const WriteOp& op, std::size_t from,
-                                 std::size_t bytes) const {
-  const std::size_t page_bytes = buffer_->page_bytes();
-  return op.page < buffer_->page_count() && op.local.size() <= page_bytes &&
-         op.offset_bytes <= page_bytes - op.local.size() &&
-         guard_allows(writer, op.page, op.generation, op.offset_bytes + from, bytes);
+bool LoopbackTransport::is_guarded() const {
+  LoopbackConditions* conditions = hub_.conditions();
+  return conditions == nullptr || conditions->guarded(self_);
 }
 
 bool LoopbackTransport::guard_allows(const PeerId& writer, std::uint32_t page,
                                      std::uint64_t generation, std::uint64_t offset_bytes,
                                      std::size_t length_bytes) const {
-  LoopbackConditions* conditions = hub_.conditions();
-  return (conditions != nullptr && !conditions->guarded(self_)) ||
-         guard_->may_write(writer, page, generation, offset_bytes, length_bytes);
+  return !is_guarded() || guard_->may_write(writer, page, generation, offset_bytes, length_bytes);
+}
+
+template <typename Op>
+bool LoopbackTransport::may_move(const PeerId& peer, const Op& op, std::size_t from,
+                                 std::size_t bytes) const {
+  const std::size_t page_bytes = buffer_->page_bytes();
+  const bool fits = op.page < buffer_->page_count() && op.local.size() <= page_bytes &&
+                    op.offset_bytes <= page_bytes - op.local.size();
+  if constexpr (std::is_same_v<Op, WriteOp>) {
+    return fits && guard_allows(peer, op.page, op.generation, op.offset_bytes + from, bytes);
+  } else {
+    return fits && (!is_guarded() ||
+                    guard_->may_read(peer, op.page, op.generation, op.offset_bytes + from, bytes));
+  }
 }
 
 void LoopbackTransport::report_landing(const LoopbackConditions::Landing& landing) {
@@ -145,23 +155,46 @@ void LoopbackTransport::land_late(const LateWrite& late) {
       {late.writer, self_, late.page, late.generation, late.offset_bytes, late.bytes.size(), true});
 }
 
+void LoopbackTransport::reject(const PeerId& peer, const std::string& what) {
+  log::warning("loopback: peer {} tried {} outside its grants", peer.brief(), what);
+  hub_.break_connection(peer, self_,
+                        absl::PermissionDeniedError(what + " is outside the peer's grants"));
+}
+
 bool LoopbackTransport::land(const PeerId& writer, const WriteOp& op, std::size_t from,
                              std::size_t bytes) {
   if (!writers_.contains(writer)) {
     return false;
   }
-  if (!may_land(writer, op, from, bytes)) {
+  if (!may_move(writer, op, from, bytes)) {
     ++rejected_writes_;
-    const std::string what = fmt::format("a write to page {} (generation {}, offset {}, {} bytes)",
-                                         op.page, op.generation, op.offset_bytes, op.local.size());
-    log::warning("loopback: peer {} tried {} outside its grants", writer.brief(), what);
-    hub_.break_connection(writer, self_,
-                          absl::PermissionDeniedError(what + " is outside the writer's grants"));
+    reject(writer, fmt::format("a write to page {} (generation {}, offset {}, {} bytes)", op.page,
+                               op.generation, op.offset_bytes, op.local.size()));
     return false;
   }
   std::memcpy(buffer_->page(op.page).data() + op.offset_bytes + from, op.local.data() + from,
               bytes);
   report_landing({writer, self_, op.page, op.generation, op.offset_bytes + from, bytes, false});
+  return true;
+}
+
+bool LoopbackTransport::land(const PeerId& reader, const ReadOp& op, std::size_t from,
+                             std::size_t bytes) {
+  if (!writers_.contains(reader)) {
+    return false;
+  }
+  if (!may_move(reader, op, from, bytes)) {
+    ++rejected_reads_;
+    reject(reader, fmt::format("a read of page {} (generation {}, offset {}, {} bytes)", op.page,
+                               op.generation, op.offset_bytes, op.local.size()));
+    return false;
+  }
+  std::memcpy(op.local.data() + from, buffer_->page(op.page).data() + op.offset_bytes + from,
+              bytes);
+  if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
+    conditions->on_read(
+        {reader, self_, op.page, op.generation, op.offset_bytes + from, bytes, false});
+  }
   return true;
 }
 
@@ -229,19 +262,9 @@ void LoopbackTransport::finish_connect(const PeerId& receiver) {
   attempt.done(std::move(admitted));
 }
 
-Status LoopbackTransport::check(const std::vector<WriteOp>& ops) const {
-  for (const WriteOp& op : ops) {
-    if (buffer_ == nullptr || !buffer_->contains(op.local)) {
-      return absl::InvalidArgumentError(
-          fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
-                      op.local.size(), op.page));
-    }
-  }
-  return absl::OkStatus();
-}
-
-void LoopbackTransport::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
-  std::erase_if(ops, [](const WriteOp& op) { return op.local.empty(); });
+template <typename Op>
+void LoopbackTransport::submit(const PeerId& receiver, std::vector<Op> ops, Done done) {
+  std::erase_if(ops, [](const Op& op) { return op.local.empty(); });
   const auto link = links_.find(receiver);
   if (link == links_.end()) {
     Status why =
@@ -251,8 +274,23 @@ void LoopbackTransport::write_batch(const PeerId& receiver, std::vector<WriteOp>
         [done = std::move(done), why = std::move(why)]() mutable { done(std::move(why)); });
     return;
   }
-  Status verdict = check(ops);
-  link->second->enqueue(std::move(ops), std::move(verdict), std::move(done));
+  Status verdict;
+  for (const Op& op : ops) {
+    if (buffer_ == nullptr || !buffer_->contains(op.local)) {
+      verdict.Update(absl::InvalidArgumentError(
+          fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
+                      op.local.size(), op.page)));
+    }
+  }
+  link->second->enqueue({ops.begin(), ops.end()}, std::move(verdict), std::move(done));
+}
+
+void LoopbackTransport::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
+  submit(receiver, std::move(ops), std::move(done));
+}
+
+void LoopbackTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
+  submit(receiver, std::move(ops), std::move(done));
 }
 
 void LoopbackTransport::disconnect(const PeerId& receiver) {

@@ -26,9 +26,9 @@ struct LateWrite {
   std::uint64_t fences;  ///< of that writer at the receiver, when the connection ended
 };
 
-/// The guard is asked before each piece. A write that it refuses, or that does not fit its page,
-/// ends the connection and is counted. Fence: by construction, the link ends inside revoke(), and
-/// what straggles is discarded from `fenced` on.
+/// The guard is asked before each piece. A write or read that it refuses, or that does not fit its
+/// page, ends the connection and is counted. Fence: by construction, the link ends inside revoke(),
+/// and what straggles is discarded from `fenced` on.
 class LoopbackTransport final : public Transport {
  public:
   LoopbackTransport(LoopbackHub& hub, const PeerId& self)
@@ -48,11 +48,13 @@ class LoopbackTransport final : public Transport {
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                Done done) override;
   void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) override;
+  void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) override;
   void disconnect(const PeerId& receiver) override;
   void close() override;
   void join() override;
 
   std::uint64_t rejected_writes() const { return rejected_writes_; }
+  std::uint64_t rejected_reads() const { return rejected_reads_; }
 
   // ---- for the hub and for links -----------------------------------------------------------
   enum class Tell : bool { kNo, kYes };  ///< the observer
@@ -60,8 +62,9 @@ class LoopbackTransport final : public Transport {
   void sever(const PeerId& receiver, const Status& why);
   void lose_receiver(const PeerId& receiver, const Status& why, Tell tell);
   void lose_writer(const PeerId& writer, const Status& why, Tell tell);
-  /// Copies one piece into its page, or ends the connection and returns false.
+  /// Copies one piece into its page, or out of it, or ends the connection and returns false.
   bool land(const PeerId& writer, const WriteOp& op, std::size_t from, std::size_t bytes);
+  bool land(const PeerId& reader, const ReadOp& op, std::size_t from, std::size_t bytes);
   /// Nothing happens if its writer was fenced, or the guard refuses it.
   void land_late(const LateWrite& late);
   /// How often `writer` was fenced here.
@@ -83,8 +86,14 @@ class LoopbackTransport final : public Transport {
 
   void finish_connect(const PeerId& receiver);
   Status admit(const PeerId& writer, std::uint64_t ticket_number);
-  Status check(const std::vector<WriteOp>& ops) const;
-  bool may_land(const PeerId& writer, const WriteOp& op, std::size_t from, std::size_t bytes) const;
+  template <typename Op>
+  void submit(const PeerId& receiver, std::vector<Op> ops, Done done);
+  /// Inside the page, and allowed by the guard.
+  template <typename Op>
+  bool may_move(const PeerId& peer, const Op& op, std::size_t from, std::size_t bytes) const;
+  bool is_guarded() const;
+  /// Ends the connection of who asked for `what`.
+  void reject(const PeerId& peer, const std::string& what);
   bool guard_allows(const PeerId& writer, std::uint32_t page, std::uint64_t generation,
                     std::uint64_t offset_bytes, std::size_t length_bytes) const;
   void report_landing(const LoopbackConditions::Landing& landing);
@@ -111,6 +120,7 @@ class LoopbackTransport final : public Transport {
   std::map<PeerId, std::uint64_t> fenced_;       // proven
   std::uint64_t next_fence_ = 0;
   std::uint64_t rejected_writes_ = 0;
+  std::uint64_t rejected_reads_ = 0;
 };
 
 }  // namespace baton::transport

@@ -8,6 +8,17 @@
 #include "src/transport/post_done.h"
 
 namespace baton::transport::shm {
+namespace {
+
+CopyPiece piece_of(const WriteOp& op, std::byte* remote) {
+  return {.to = remote, .from = op.local.data(), .bytes = op.local.size()};
+}
+
+CopyPiece piece_of(const ReadOp& op, const std::byte* remote) {
+  return {.to = op.local.data(), .from = remote, .bytes = op.local.size()};
+}
+
+}  // namespace
 
 ShmSender::ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
                      ObserverPost& observer)
@@ -46,6 +57,15 @@ StatusOr<std::unique_ptr<ReceiverLink>> ShmSender::open_link(const PeerId& recei
 }
 
 void ShmSender::write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done) {
+  submit(receiver, ops, std::move(done));
+}
+
+void ShmSender::read_batch(const PeerId& receiver, const std::vector<ReadOp>& ops, Done done) {
+  submit(receiver, ops, std::move(done));
+}
+
+template <typename Op>
+void ShmSender::submit(const PeerId& receiver, const std::vector<Op>& ops, Done done) {
   const RemoteMapping* mapping = mapping_of(receiver);
   if (mapping == nullptr) {
     post_done(reactor_, std::move(done),
@@ -104,11 +124,12 @@ const RemoteMapping* ShmSender::mapping_of(const PeerId& receiver) const {
   return connected ? found->second.link->mapping() : nullptr;
 }
 
+template <typename Op>
 StatusOr<std::vector<CopyPiece>> ShmSender::plan(const RemoteMapping& mapping,
-                                                 const std::vector<WriteOp>& ops) const {
+                                                 const std::vector<Op>& ops) const {
   std::vector<CopyPiece> pieces;
   pieces.reserve(ops.size());
-  for (const WriteOp& op : ops) {
+  for (const Op& op : ops) {
     if (!buffer_.contains(op.local)) {
       return absl::InvalidArgumentError(fmt::format(
           "shm: a local range of {} bytes for page {} is not inside the attached buffer",
@@ -120,9 +141,7 @@ StatusOr<std::vector<CopyPiece>> ShmSender::plan(const RemoteMapping& mapping,
           op.local.size(), op.offset_bytes, op.page, mapping.geometry().page_count,
           mapping.geometry().page_bytes));
     }
-    pieces.push_back({.to = mapping.at(op.page, op.offset_bytes),
-                      .from = op.local.data(),
-                      .bytes = op.local.size()});
+    pieces.push_back(piece_of(op, mapping.at(op.page, op.offset_bytes)));
   }
   return pieces;
 }

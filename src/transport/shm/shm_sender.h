@@ -1,4 +1,4 @@
-// The sending half: connections to receivers, and the copies into their pages.
+// The sending half: connections to receivers, and the copies into their pages and out of them.
 #pragma once
 
 #include <map>
@@ -22,6 +22,7 @@ class ShmSender final : private ReceiverLinkOwner {
 
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline, Done done);
   void write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done);
+  void read_batch(const PeerId& receiver, const std::vector<ReadOp>& ops, Done done);
   void disconnect(const PeerId& receiver);
   void close();
 
@@ -37,8 +38,11 @@ class ShmSender final : private ReceiverLinkOwner {
   StatusOr<std::unique_ptr<ReceiverLink>> open_link(const PeerId& receiver, std::string_view ticket,
                                                     TimePoint deadline);
   const RemoteMapping* mapping_of(const PeerId& receiver) const;
+  template <typename Op>
+  void submit(const PeerId& receiver, const std::vector<Op>& ops, Done done);
+  template <typename Op>
   StatusOr<std::vector<CopyPiece>> plan(const RemoteMapping& mapping,
-                                        const std::vector<WriteOp>& ops) const;
+                                        const std::vector<Op>& ops) const;
   bool end(const PeerId& receiver, const Status& why);
 
   Reactor& reactor_;

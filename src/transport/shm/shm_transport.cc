@@ -69,6 +69,14 @@ void ShmTransport::write_batch(const PeerId& receiver, std::vector<WriteOp> ops,
   }
 }
 
+void ShmTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
+  if (Status status = usable(); status.ok()) {
+    sender_->read_batch(receiver, ops, std::move(done));
+  } else {
+    post_done(reactor_, std::move(done), std::move(status));
+  }
+}
+
 void ShmTransport::disconnect(const PeerId& receiver) {
   if (usable().ok()) {
     sender_->disconnect(receiver);

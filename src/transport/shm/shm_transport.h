@@ -1,4 +1,5 @@
-// Writes into a receiver on the same host, through a shared mapping of its buffer.
+// Writes into a receiver on the same host, and reads out of it, through a shared mapping of its
+// buffer.
 #pragma once
 
 #include <memory>
@@ -24,8 +25,8 @@ struct ShmOptions {
 ///
 /// Trust: the receiving side takes no part in the copy, so the PageGuard is never asked, and
 /// neither `generation` nor bounds are checked there. A sender checks its own bounds. Until it is
-/// fenced, a connected process is trusted not to write outside its grants; so only processes of the
-/// same user or root, with a ticket, are let in.
+/// fenced, a connected process is trusted not to write or read outside its grants; so only
+/// processes of the same user or root, with a ticket, are let in.
 ///
 /// Fence: a living sender is asked to stop, unmap and say so. If it doesn't (stopped, hung),
 /// revoke() stays pending until that process has ended, which a pidfd proves. The mapping is kept
@@ -52,6 +53,7 @@ class ShmTransport final : public Transport {
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                Done done) override;
   void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) override;
+  void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) override;
   void disconnect(const PeerId& receiver) override;
 
   void close() override;

@@ -9,11 +9,11 @@
 
 namespace baton::transport::tcp {
 
-/// A batch has a part on some of the streams. It is done when all of them are acknowledged and no
-/// batch before it is left.
+/// A batch has a part in some queues: those for the writes of each stream, and those for the reads
+/// of each. It is done when all of them are complete and no batch before it is left.
 class BatchLedger {
  public:
-  /// By stream: the sequence number of a batch's part there, 0 where it has none.
+  /// By queue: the sequence number of a batch's part there, 0 where it has none.
   using Sequences = std::vector<std::uint64_t>;
 
   struct Finished {
@@ -25,7 +25,7 @@ class BatchLedger {
   void add(Sequences parts, Status verdict, Done done);
   bool empty() const { return batches_.empty(); }
 
-  /// Batches that are over, in their order, given the last acknowledged part of each stream.
+  /// Batches that are over, in their order, given the last complete part of each queue.
   std::vector<Finished> take_finished(const Sequences& acknowledged);
   /// All that is left, with `why`; a batch that was refused when it came keeps its own reason.
   std::vector<Finished> abandon(const Status& why);

@@ -74,38 +74,40 @@ void Dialer::on_connection_ended(const PeerId& receiver, const Status& why, bool
   }
 }
 
-Status Dialer::check_local(std::span<const std::byte> range, std::uint32_t page) const {
-  if (buffer_ == nullptr || !buffer_->contains(range)) {
-    return absl::InvalidArgumentError(
-        fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
-                    range.size(), page));
+template <typename Op>
+Status Dialer::check(const std::vector<Op>& ops) const {
+  for (const Op& op : ops) {
+    if (buffer_ == nullptr || !buffer_->contains(op.local)) {
+      return absl::InvalidArgumentError(
+          fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
+                      op.local.size(), op.page));
+    }
   }
   return absl::OkStatus();
 }
 
-Status Dialer::check(const std::vector<WriteOp>& ops) const {
-  Status verdict;
-  for (const WriteOp& op : ops) {
-    verdict.Update(check_local(op.local, op.page));
-  }
-  return verdict;
-}
-
-Outbound* Dialer::open_connection(const PeerId& receiver) const {
+template <typename Op>
+Outbound* Dialer::begin_batch(const PeerId& receiver, std::vector<Op>& ops, Done& done) {
+  std::erase_if(ops, [](const Op& op) { return op.local.empty(); });
   const auto found = receivers_.find(receiver);
-  return found != receivers_.end() && found->second->is_open() ? found->second.get() : nullptr;
+  if (found == receivers_.end() || !found->second->is_open()) {
+    post_done(reactor_, std::move(done),
+              absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief())));
+    return nullptr;
+  }
+  return found->second.get();
 }
 
 void Dialer::write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) {
-  std::erase_if(ops, [](const WriteOp& op) { return op.local.empty(); });
-  Outbound* const connection = open_connection(receiver);
-  if (connection == nullptr) {
-    post_done(reactor_, std::move(done),
-              absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief())));
-    return;
+  if (Outbound* connection = begin_batch(receiver, ops, done); connection != nullptr) {
+    connection->write_batch(ops, check(ops), std::move(done));
   }
-  Status verdict = check(ops);
-  connection->write_batch(ops, std::move(verdict), std::move(done));
+}
+
+void Dialer::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
+  if (Outbound* connection = begin_batch(receiver, ops, done); connection != nullptr) {
+    connection->read_batch(ops, check(ops), std::move(done));
+  }
 }
 
 void Dialer::disconnect(const PeerId& receiver) {

@@ -1,4 +1,4 @@
-// The sending half: connections to receivers, and the batches for them.
+// The sending half: connections to receivers, and the batches of writes and reads for them.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,9 @@ class Outbound {
   virtual ~Outbound() = default;
 
   virtual bool is_open() const = 0;
-  /// When open only. A batch whose `verdict` is not OK sends nothing, and keeps its place.
+  /// When open only. A batch whose `verdict` is not OK moves nothing, and keeps its place.
   virtual void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) = 0;
+  virtual void read_batch(const std::vector<ReadOp>& ops, Status verdict, Done done) = 0;
   /// What is pending gets `why`, once no local memory is touched; Ended is not called. Idempotent.
   virtual void close(const Status& why) = 0;
 };
@@ -53,18 +54,19 @@ class Dialer {
 
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline, Done done);
   void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done);
+  void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done);
   void disconnect(const PeerId& receiver);
   void close();
 
-  /// Null if there is none.
-  Outbound* open_connection(const PeerId& receiver) const;
-  /// kInvalidArgument unless the range lies inside the attached buffer.
-  Status check_local(std::span<const std::byte> range, std::uint32_t page) const;
-
  private:
+  /// What write_batch() and read_batch() begin with. Null if `done` has been answered.
+  template <typename Op>
+  Outbound* begin_batch(const PeerId& receiver, std::vector<Op>& ops, Done& done);
+  /// kInvalidArgument unless all local ranges lie inside the attached buffer.
+  template <typename Op>
+  Status check(const std::vector<Op>& ops) const;
   StatusOr<Ticket> check_ticket(const PeerId& receiver, std::string_view ticket) const;
   StatusOr<std::vector<UniqueFd>> open_sockets(const Ticket& ticket) const;
-  Status check(const std::vector<WriteOp>& ops) const;
   void on_connection_ended(const PeerId& receiver, const Status& why, bool was_open);
 
   Reactor& reactor_;

@@ -18,6 +18,19 @@ struct WriteHeader {
   std::uint64_t length_bytes = 0;
 };
 
+struct ReadHeader {
+  std::uint32_t page = 0;
+  std::uint64_t generation = 0;
+  std::uint64_t offset_bytes = 0;
+  std::uint32_t length_bytes = 0;
+  std::uint32_t number = 0;  ///< on its stream; wraps around
+};
+
+/// Most bytes that one read asks for.
+inline constexpr std::size_t kMaxReadBytes = 256U << 10U;
+/// Reads of one stream that may be unanswered.
+inline constexpr std::size_t kMaxReads = 64;
+
 struct EndOfBatch {
   std::uint64_t sequence = 0;
 };
@@ -27,11 +40,17 @@ struct Acknowledgement {
   std::uint64_t sequence = 0;
 };
 
+/// So many bytes follow.
+struct ReadData {
+  std::uint32_t number = 0;
+  std::uint64_t length_bytes = 0;
+};
+
 struct Heartbeat {};
 
 /// What a sender says, and what a receiver says back.
-using Frame = std::variant<WriteHeader, EndOfBatch, Heartbeat>;
-using Word = std::variant<Acknowledgement, Heartbeat>;
+using Frame = std::variant<WriteHeader, EndOfBatch, ReadHeader, Heartbeat>;
+using Word = std::variant<Acknowledgement, ReadData, Heartbeat>;
 
 using FrameBytes = std::array<std::byte, 32>;
 using WordBytes = std::array<std::byte, 16>;

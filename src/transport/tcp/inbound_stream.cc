@@ -11,19 +11,33 @@
 
 namespace baton::transport::tcp {
 
-bool WriteTarget::allows(const PeerId& writer, const WriteHeader& write) const {
-  const std::size_t page_bytes = buffer->page_bytes();
-  return write.page < buffer->page_count() && write.length_bytes <= page_bytes &&
-         write.offset_bytes <= page_bytes - write.length_bytes &&
+namespace {
+
+bool fits(const RegisteredBuffer& buffer, std::uint32_t page, std::uint64_t offset_bytes,
+          std::uint64_t length_bytes) {
+  const std::size_t page_bytes = buffer.page_bytes();
+  return page < buffer.page_count() && length_bytes <= page_bytes &&
+         offset_bytes <= page_bytes - length_bytes;
+}
+
+}  // namespace
+
+bool PageAccess::allows(const PeerId& writer, const WriteHeader& write) const {
+  return fits(*buffer, write.page, write.offset_bytes, write.length_bytes) &&
          guard->may_write(writer, write.page, write.generation, write.offset_bytes,
                           write.length_bytes);
 }
 
+bool PageAccess::allows(const PeerId& reader, const ReadHeader& read) const {
+  return fits(*buffer, read.page, read.offset_bytes, read.length_bytes) &&
+         guard->may_read(reader, read.page, read.generation, read.offset_bytes, read.length_bytes);
+}
+
 InboundStream::InboundStream(Reactor& reactor, const TcpOptions& options, UniqueFd fd,
-                             const PeerId& writer, WriteTarget& target, Ended ended)
+                             const PeerId& writer, PageAccess& pages, Ended ended)
     : options_(options),
       writer_(writer),
-      target_(target),
+      pages_(pages),
       ended_(std::move(ended)),
       socket_(reactor, std::move(fd), EPOLLIN, [this](std::uint32_t events) { on_ready(events); }),
       pulse_(reactor, options,
@@ -34,15 +48,22 @@ InboundStream::InboundStream(Reactor& reactor, const TcpOptions& options, Unique
 void InboundStream::on_ready(std::uint32_t /*events*/) {
   Status status = receive_slice();
   if (status.ok()) {
-    status = acknowledge();
+    status = send_slice();
   }
   if (!status.ok()) {
     end(status);
   }
 }
 
-void InboundStream::end(const Status& why) {
+void InboundStream::close() {
+  if (answers_.has_reads() && socket_.fd()) {
+    reset_on_close(socket_.fd());  // What the kernel still holds of the answers is discarded.
+  }
   socket_.close();
+}
+
+void InboundStream::end(const Status& why) {
+  close();
   Ended ended = std::move(ended_);
   ended(why);
 }
@@ -83,7 +104,7 @@ StatusOr<std::size_t> InboundStream::receive_header() {
 Status InboundStream::take_frame() {
   const auto frame = parse_frame(header_);
   if (!frame.ok()) {
-    ++target_.stats->broken_streams;
+    ++pages_.stats->broken_streams;
     log::warning("tcp: peer {} sent {}", writer_.brief(), std::string(frame.status().message()));
     return frame.status();
   }
@@ -93,12 +114,15 @@ Status InboundStream::take_frame() {
   if (const auto* end = std::get_if<EndOfBatch>(&*frame)) {
     return take_end(*end);
   }
-  ++target_.stats->heartbeats;
+  if (const auto* read = std::get_if<ReadHeader>(&*frame)) {
+    return take_read(*read);
+  }
+  ++pages_.stats->heartbeats;
   return absl::OkStatus();
 }
 
 Status InboundStream::start_write(const WriteHeader& write) {
-  if (!target_.allows(writer_, write)) {
+  if (!pages_.allows(writer_, write)) {
     return reject(write);
   }
   write_ = write;
@@ -107,23 +131,32 @@ Status InboundStream::start_write(const WriteHeader& write) {
 
 Status InboundStream::take_end(const EndOfBatch& end) {
   if (end.sequence != last_placed_ + 1) {
-    ++target_.stats->broken_streams;
+    ++pages_.stats->broken_streams;
     return absl::DataLossError(
         fmt::format("batch {} ends after batch {}", end.sequence, last_placed_));
   }
   last_placed_ = end.sequence;
+  answers_.acknowledge(last_placed_);
   return absl::OkStatus();
+}
+
+Status InboundStream::take_read(const ReadHeader& read) {
+  Status taken = answers_.push(read);
+  if (!taken.ok()) {
+    ++pages_.stats->broken_streams;
+  }
+  return taken;
 }
 
 StatusOr<std::size_t> InboundStream::receive_payload(std::size_t max_bytes) {
   WriteHeader piece = write_;
   piece.length_bytes = std::min<std::uint64_t>(piece.length_bytes, max_bytes);
   // Grants can end between two pieces. The guard runs on this loop, so none ends inside recv().
-  if (!target_.allows(writer_, piece)) {
+  if (!pages_.allows(writer_, piece)) {
     return reject(piece);
   }
   auto got = socket_.receive(
-      target_.buffer->page(piece.page).subspan(piece.offset_bytes, piece.length_bytes));
+      pages_.buffer->page(piece.page).subspan(piece.offset_bytes, piece.length_bytes));
   if (!got.ok()) {
     return got.status();
   }
@@ -133,7 +166,7 @@ StatusOr<std::size_t> InboundStream::receive_payload(std::size_t max_bytes) {
 }
 
 Status InboundStream::reject(const WriteHeader& write) {
-  ++target_.stats->rejected_writes;
+  ++pages_.stats->rejected_writes;
   const std::string what = fmt::format(
       "a write to page {} (generation {}, offset {}, {} bytes) outside the writer's grants",
       write.page, write.generation, write.offset_bytes, write.length_bytes);
@@ -141,38 +174,46 @@ Status InboundStream::reject(const WriteHeader& write) {
   return absl::PermissionDeniedError(what);
 }
 
-Status InboundStream::acknowledge() {
-  // One word is on its way at a time; the next acknowledgement covers all that came meanwhile.
-  Status status = send_word();
-  if (status.ok() && word_unsent_bytes_ == 0 && last_acknowledged_ < last_placed_) {
-    last_acknowledged_ = last_placed_;
-    word_ = encode_word(Acknowledgement{last_acknowledged_});
-    word_unsent_bytes_ = word_.size();
-    status = send_word();
+Status InboundStream::check_read(const ReadHeader& read) {
+  if (pages_.allows(writer_, read)) {
+    return absl::OkStatus();
   }
-  return status;
+  ++pages_.stats->rejected_reads;
+  const std::string what = fmt::format(
+      "a read of page {} (generation {}, offset {}, {} bytes) that the peer has no right to",
+      read.page, read.generation, read.offset_bytes, read.length_bytes);
+  log::warning("tcp: peer {} tried {}; its connection is closed", writer_.brief(), what);
+  return absl::PermissionDeniedError(what);
 }
 
-void InboundStream::beat() {
-  // An unsent word will do as well, and a peer that does not take it has the next turn.
-  if (word_unsent_bytes_ == 0) {
-    word_ = encode_word(Heartbeat{});
-    word_unsent_bytes_ = word_.size();
-  }
-  send_word().IgnoreError();  // A broken socket becomes ready, and then says so.
-}
-
-Status InboundStream::send_word() {
-  if (word_unsent_bytes_ > 0) {
-    const auto sent = socket_.send(std::span<const std::byte>(word_).last(word_unsent_bytes_));
+Status InboundStream::send_slice() {
+  for (std::size_t left_bytes = options_.slice_bytes; left_bytes > 0 && answers_.has_unsent();) {
+    const auto pieces = answers_.gather(
+        left_bytes, *pages_.buffer, [this](const ReadHeader& read) { return check_read(read); });
+    if (!pieces.ok()) {
+      return pieces.status();
+    }
+    const auto sent = socket_.send(*pieces);
     if (!sent.ok()) {
       return sent.status();
     }
-    word_unsent_bytes_ -= *sent;
+    if (*sent == 0) {
+      break;
+    }
     pulse_.said();
+    answers_.advance(*sent);
+    left_bytes -= *sent;
   }
-  socket_.want(word_unsent_bytes_ > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  socket_.want(answers_.has_unsent() ? EPOLLIN | EPOLLOUT : EPOLLIN);
   return absl::OkStatus();
+}
+
+void InboundStream::beat() {
+  // Anything unsent will do as well, and a peer that does not take it has the next turn.
+  if (!answers_.has_unsent()) {
+    answers_.push_heartbeat();
+    send_slice().IgnoreError();  // A broken socket becomes ready, and then says so.
+  }
 }
 
 }  // namespace baton::transport::tcp

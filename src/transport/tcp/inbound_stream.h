@@ -1,10 +1,12 @@
-// The receiver's end of one stream: frames in, bytes straight into pages, acknowledgements out.
+// The receiver's end of one stream: frames in, bytes straight into pages and out of them, words
+// out.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "src/memory/registered_buffer.h"
+#include "src/transport/tcp/answer_queue.h"
 #include "src/transport/tcp/frames.h"
 #include "src/transport/tcp/gate.h"
 #include "src/transport/tcp/pulse.h"
@@ -14,22 +16,25 @@
 
 namespace baton::transport::tcp {
 
-/// Where the writes of all streams go.
-struct WriteTarget {
+/// The pages that all streams write and read.
+struct PageAccess {
   const RegisteredBuffer* buffer = nullptr;
   const PageGuard* guard = nullptr;
   TcpStats* stats = nullptr;
 
   /// Inside the page, and allowed by the guard.
   bool allows(const PeerId& writer, const WriteHeader& write) const;
+  bool allows(const PeerId& reader, const ReadHeader& read) const;
 };
 
 /// open ⇄ payload → closed; docs/protocol-tcp.md has every transition. Memory is written inside
-/// recv() only, so nothing of this stream reaches a page once this is destroyed.
+/// recv() and read inside sendmsg() only, so nothing of this stream reaches a page once this is
+/// destroyed.
 class InboundStream final : public Inbound {
  public:
   InboundStream(Reactor& reactor, const TcpOptions& options, UniqueFd fd, const PeerId& writer,
-                WriteTarget& target, Ended ended);
+                PageAccess& pages, Ended ended);
+  ~InboundStream() override { close(); }
   InboundStream(const InboundStream&) = delete;
   InboundStream& operator=(const InboundStream&) = delete;
 
@@ -41,25 +46,25 @@ class InboundStream final : public Inbound {
   Status take_frame();
   Status start_write(const WriteHeader& write);
   Status take_end(const EndOfBatch& end);
+  Status take_read(const ReadHeader& read);
   Status reject(const WriteHeader& write);
-  Status acknowledge();
-  Status send_word();
+  Status check_read(const ReadHeader& read);
+  Status send_slice();
   void beat();
+  void close();
   void end(const Status& why);
 
   const TcpOptions& options_;
   const PeerId writer_;
-  WriteTarget& target_;
+  PageAccess& pages_;
   Ended ended_;
   FrameBytes header_{};
   std::size_t header_bytes_ = 0;  // of header_, received
   /// What is left of the write frame whose payload is arriving; of length 0 between frames.
   WriteHeader write_;
   std::uint64_t last_placed_ = 0;  // batch
-  std::uint64_t last_acknowledged_ = 0;
-  WordBytes word_{};
-  std::size_t word_unsent_bytes_ = 0;  // at the end of word_
-  WatchedSocket socket_;               // after what its watch refers to
+  AnswerQueue answers_;
+  WatchedSocket socket_;  // after what its watch refers to
   Pulse pulse_;
 };
 

@@ -15,7 +15,7 @@
 
 namespace baton::transport::tcp {
 
-inline constexpr std::uint16_t kVersion = 2;
+inline constexpr std::uint16_t kVersion = 3;
 inline constexpr std::uint16_t kMaxStreams = 16;
 
 struct Ticket {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "src/transport/post_done.h"
@@ -51,26 +52,55 @@ void OutboundConnection::write_batch(const std::vector<WriteOp>& ops, Status ver
   finish_batches();
 }
 
+void OutboundConnection::read_batch(const std::vector<ReadOp>& ops, Status verdict, Done done) {
+  BatchLedger::Sequences parts;
+  if (verdict.ok()) {
+    parts = ask_for(ops);
+  }
+  batches_.add(std::move(parts), std::move(verdict), std::move(done));
+  finish_batches();
+}
+
 BatchLedger::Sequences OutboundConnection::send(const std::vector<WriteOp>& ops) {
   std::vector<std::uint64_t> load_bytes;
   for (const auto& stream : streams_) {
     load_bytes.push_back(stream->queue().unacknowledged_bytes());
   }
-  Parts parts = spread(ops, std::move(load_bytes), options_.run_bytes);
-  BatchLedger::Sequences sequences;
+  Parts<WriteOp> parts = spread(ops, std::move(load_bytes), options_.run_bytes);
+  BatchLedger::Sequences sequences(2 * streams_.size());
   for (std::size_t stream = 0; stream < parts.size(); ++stream) {
-    const bool silent = parts[stream].empty();
-    sequences.push_back(silent ? 0 : streams_[stream]->send_part(std::move(parts[stream])));
+    if (!parts[stream].empty()) {
+      sequences[stream] = streams_[stream]->send_part(std::move(parts[stream]));
+    }
+  }
+  return sequences;
+}
+
+BatchLedger::Sequences OutboundConnection::ask_for(const std::vector<ReadOp>& ops) {
+  std::vector<std::uint64_t> load_bytes;
+  for (const auto& stream : streams_) {
+    load_bytes.push_back(stream->reads().unread_bytes());
+  }
+  const Parts<ReadOp> parts =
+      spread(ops, std::move(load_bytes), std::min(options_.run_bytes, kMaxReadBytes));
+  BatchLedger::Sequences sequences(2 * streams_.size());
+  for (std::size_t stream = 0; stream < parts.size(); ++stream) {
+    if (!parts[stream].empty()) {
+      sequences[streams_.size() + stream] = streams_[stream]->read_part(parts[stream]);
+    }
   }
   return sequences;
 }
 
 void OutboundConnection::finish_batches() {
-  BatchLedger::Sequences acknowledged;
+  BatchLedger::Sequences finished;
   for (const auto& stream : streams_) {
-    acknowledged.push_back(stream->queue().last_acknowledged());
+    finished.push_back(stream->queue().last_acknowledged());
   }
-  post(batches_.take_finished(acknowledged));
+  for (const auto& stream : streams_) {
+    finished.push_back(stream->reads().last_completed());
+  }
+  post(batches_.take_finished(finished));
 }
 
 void OutboundConnection::post(std::vector<BatchLedger::Finished> batches) {

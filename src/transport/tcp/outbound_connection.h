@@ -21,14 +21,17 @@ class OutboundConnection final : public Outbound, private OutboundStreamOwner {
 
   bool is_open() const override { return open_streams_ == streams_.size(); }
   void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override;
+  void read_batch(const std::vector<ReadOp>& ops, Status verdict, Done done) override;
   void close(const Status& why) override;
 
  private:
   void on_stream_open() override;
-  void on_stream_acknowledged() override { finish_batches(); }
+  void on_stream_progressed() override { finish_batches(); }
   void on_stream_ended(const Status& why) override { fail(why); }
 
+  /// Of both: the acknowledged writes of each stream, then the reads of each.
   BatchLedger::Sequences send(const std::vector<WriteOp>& ops);
+  BatchLedger::Sequences ask_for(const std::vector<ReadOp>& ops);
   void finish_batches();
   void post(std::vector<BatchLedger::Finished> batches);
   void fail(const Status& why);

@@ -9,6 +9,7 @@
 #include "src/transport/tcp/frames.h"
 #include "src/transport/tcp/outbound_opening.h"
 #include "src/transport/tcp/pulse.h"
+#include "src/transport/tcp/read_queue.h"
 #include "src/transport/tcp/send_queue.h"
 #include "src/transport/tcp/tcp_options.h"
 #include "src/transport/tcp/watched_socket.h"
@@ -20,14 +21,15 @@ class OutboundStreamOwner {
  public:
   virtual ~OutboundStreamOwner() = default;
   virtual void on_stream_open() = 0;
-  /// Parts are acknowledged that were not before.
-  virtual void on_stream_acknowledged() = 0;
+  /// Parts are acknowledged, or reads complete, that were not before.
+  virtual void on_stream_progressed() = 0;
   /// The stream ended by itself. Called last: it may destroy the stream.
   virtual void on_stream_ended(const Status& why) = 0;
 };
 
 /// opening → open → closed; docs/protocol-tcp.md has every transition.
-/// Local memory is read inside sendmsg() only, so nothing touches it once this is closed.
+/// Local memory is read inside sendmsg() and written inside recv() only, so nothing touches it once
+/// this is closed.
 class OutboundStream {
  public:
   /// `fd` comes from start_connect(). `secret` and `owner` outlive the stream; the owner is called
@@ -39,9 +41,12 @@ class OutboundStream {
 
   bool is_open() const { return state_ == State::kOpen; }
   const SendQueue& queue() const { return queue_; }
+  const ReadQueue& reads() const { return reads_; }
 
   /// When open only; as SendQueue::push().
   std::uint64_t send_part(std::vector<WriteOp> ops);
+  /// When open only; as ReadQueue::push().
+  std::uint64_t read_part(const std::vector<ReadOp>& ops);
   /// The owner is not called any more. Idempotent.
   void close();
 
@@ -51,7 +56,10 @@ class OutboundStream {
   void on_opened(StatusOr<UniqueFd> socket);
   void on_ready(std::uint32_t events);
   Status step(std::uint32_t events);
-  Status read_words();
+  Status receive_slice();
+  StatusOr<std::size_t> receive_word();
+  StatusOr<std::size_t> receive_data(std::size_t max_bytes);
+  void ask_for_reads();
   Status take_word(const Word& word);
   Status send_slice();
   void beat();
@@ -63,6 +71,7 @@ class OutboundStream {
   OutboundStreamOwner& owner_;
   State state_ = State::kOpening;
   SendQueue queue_;
+  ReadQueue reads_;
   WordBytes word_{};
   std::size_t received_bytes_ = 0;  // of word_
   std::optional<OutboundOpening> opening_;

@@ -25,12 +25,12 @@ std::uint64_t SendQueue::push(std::vector<WriteOp> ops) {
   return last_pushed_;
 }
 
-void SendQueue::push_heartbeat() {
-  heartbeat_left_bytes_ = heartbeat_.size();
+void SendQueue::push_urgent(const FrameBytes& frame) {
+  urgent_.insert(urgent_.end(), frame.begin(), frame.end());
 }
 
 bool SendQueue::has_unsent() const {
-  return heartbeat_left_bytes_ > 0 || last_sent_ < last_pushed_;
+  return !urgent_.empty() || last_sent_ < last_pushed_;
 }
 
 FrameBytes SendQueue::header_at(const Cursor& cursor) const {
@@ -67,12 +67,13 @@ std::span<iovec> SendQueue::gather(std::size_t max_bytes) {
     pieces_.at(count++) = piece_of(data, bytes);
     max_bytes -= bytes;
   };
-  if (heartbeat_left_bytes_ > 0) {
-    const std::size_t sent_bytes = heartbeat_.size() - heartbeat_left_bytes_;
-    add(heartbeat_.data() + sent_bytes, std::min(heartbeat_left_bytes_, max_bytes));
+  const bool in_frame = cursor_.byte > 0;
+  if (!urgent_.empty() && !in_frame) {
+    add(urgent_.data(), std::min(urgent_.size(), max_bytes));
   }
+  const std::size_t frames = !urgent_.empty() && in_frame ? 1 : kMaxFrames;
   Cursor at = cursor_;
-  for (std::size_t frame = 0; frame < kMaxFrames && max_bytes > 0; ++frame) {
+  for (std::size_t frame = 0; frame < frames && max_bytes > 0; ++frame) {
     if (at.part == parts_.size()) {
       break;
     }
@@ -97,9 +98,11 @@ std::span<iovec> SendQueue::gather(std::size_t max_bytes) {
 }
 
 void SendQueue::advance(std::size_t sent_bytes) {
-  const std::size_t of_heartbeat = std::min(heartbeat_left_bytes_, sent_bytes);
-  heartbeat_left_bytes_ -= of_heartbeat;
-  sent_bytes -= of_heartbeat;
+  if (!urgent_.empty() && cursor_.byte == 0) {
+    const std::size_t of_urgent = std::min(urgent_.size(), sent_bytes);
+    urgent_.erase(urgent_.begin(), urgent_.begin() + static_cast<std::ptrdiff_t>(of_urgent));
+    sent_bytes -= of_urgent;
+  }
   while (sent_bytes > 0) {
     const std::size_t bytes = std::min(frame_bytes(cursor_) - cursor_.byte, sent_bytes);
     cursor_.byte += bytes;

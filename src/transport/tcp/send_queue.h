@@ -23,12 +23,13 @@ class SendQueue {
   /// `ops` is not empty, nor is any of them. The sequence number whose acknowledgement completes
   /// it.
   std::uint64_t push(std::vector<WriteOp> ops);
-  /// Only while nothing is unsent: a heartbeat has no place in the middle of a frame.
-  void push_heartbeat();
+  /// A frame without a payload, ahead of all parts that are not begun, at the end of the frame
+  /// that is. Needs no acknowledgement. The caller bounds how many wait.
+  void push_urgent(const FrameBytes& frame);
 
   bool has_unsent() const;
   /// Nothing unsent or unacknowledged.
-  bool empty() const { return parts_.empty() && heartbeat_left_bytes_ == 0; }
+  bool empty() const { return parts_.empty() && urgent_.empty(); }
   std::uint64_t last_acknowledged() const { return last_acknowledged_; }
   /// Payload.
   std::uint64_t unacknowledged_bytes() const { return unacknowledged_bytes_; }
@@ -61,12 +62,11 @@ class SendQueue {
 
   std::deque<Part> parts_;
   Cursor cursor_;
-  std::size_t heartbeat_left_bytes_ = 0;  // before the cursor
+  std::vector<std::byte> urgent_;  // unsent; begins inside a frame only if the cursor doesn't
   std::uint64_t unacknowledged_bytes_ = 0;
   std::uint64_t last_pushed_ = 0;
   std::uint64_t last_sent_ = 0;
   std::uint64_t last_acknowledged_ = 0;
-  FrameBytes heartbeat_ = encode_frame(Heartbeat{});
   std::array<FrameBytes, kMaxFrames> headers_{};
   std::array<iovec, 2 * kMaxFrames + 1> pieces_{};
 };

@@ -141,6 +141,14 @@ void SocketTransport::write_batch(const PeerId& receiver, std::vector<WriteOp> o
   }
 }
 
+void SocketTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
+  if (Status status = usable(); status.ok()) {
+    dialer_->read_batch(receiver, std::move(ops), std::move(done));
+  } else {
+    post_done(reactor_, std::move(done), std::move(status));
+  }
+}
+
 void SocketTransport::disconnect(const PeerId& receiver) {
   if (usable().ok()) {
     dialer_->disconnect(receiver);

@@ -25,6 +25,7 @@ class SocketTransport : public Transport {
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                Done done) final;
   void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) final;
+  void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) final;
   void disconnect(const PeerId& receiver) final;
   void close() final;
   void join() override;
@@ -53,12 +54,12 @@ class SocketTransport : public Transport {
   virtual std::unique_ptr<Outbound> make_outbound(Call call) = 0;
 
   Reactor& reactor() { return reactor_; }
-  const Dialer& dialer() const { return *dialer_; }
-  Status usable() const;
   const TcpOptions& line_options() const { return options_; }
   TcpStats& mutable_stats() { return gate_->stats(); }
 
  private:
+  Status usable() const;
+
   Reactor& reactor_;
   const TcpOptions options_;
   UniqueFd listener_;  // until attach()

@@ -1,15 +1,18 @@
 #include "src/transport/tcp/spread.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace baton::transport::tcp {
+namespace {
 
-Parts spread(const std::vector<WriteOp>& ops, std::vector<std::uint64_t> load_bytes,
-             std::size_t run_bytes) {
-  Parts parts(load_bytes.size());
+template <typename Op>
+Parts<Op> spread_any(const std::vector<Op>& ops, std::vector<std::uint64_t> load_bytes,
+                     std::size_t run_bytes) {
+  Parts<Op> parts(load_bytes.size());
   std::size_t stream = 0;
   std::size_t room_bytes = 0;
-  for (WriteOp rest : ops) {
+  for (Op rest : ops) {
     while (!rest.local.empty()) {
       if (room_bytes == 0) {
         const auto least = std::min_element(load_bytes.begin(), load_bytes.end());
@@ -17,7 +20,7 @@ Parts spread(const std::vector<WriteOp>& ops, std::vector<std::uint64_t> load_by
         room_bytes = std::max<std::size_t>(run_bytes, 1);
       }
       const std::size_t bytes = std::min(rest.local.size(), room_bytes);
-      WriteOp piece = rest;
+      Op piece = rest;
       piece.local = rest.local.first(bytes);
       parts[stream].push_back(piece);
       load_bytes[stream] += bytes;
@@ -27,6 +30,18 @@ Parts spread(const std::vector<WriteOp>& ops, std::vector<std::uint64_t> load_by
     }
   }
   return parts;
+}
+
+}  // namespace
+
+Parts<WriteOp> spread(const std::vector<WriteOp>& ops, std::vector<std::uint64_t> load_bytes,
+                      std::size_t run_bytes) {
+  return spread_any(ops, std::move(load_bytes), run_bytes);
+}
+
+Parts<ReadOp> spread(const std::vector<ReadOp>& ops, std::vector<std::uint64_t> load_bytes,
+                     std::size_t run_bytes) {
+  return spread_any(ops, std::move(load_bytes), run_bytes);
 }
 
 }  // namespace baton::transport::tcp

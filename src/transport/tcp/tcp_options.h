@@ -28,7 +28,7 @@ struct TcpOptions {
   /// frames' headers and the system calls cheap, little enough to keep the streams level.
   std::size_t run_bytes = 256U << 10U;
 
-  /// Most bytes that one stream moves in one turn of the loop.
+  /// Most bytes that one stream moves in one turn of the loop, each way.
   std::size_t slice_bytes = 1U << 20U;
   /// SO_SNDBUF and SO_RCVBUF; 0 leaves it to the kernel, whose tuning goes further than its
   /// default limit for these two.
@@ -50,6 +50,7 @@ struct TcpStats {
   std::uint64_t rejected_openings = 0;  ///< said something wrong
   std::uint64_t expired_openings = 0;   ///< too late, or closed in favour of a newcomer
   std::uint64_t rejected_writes = 0;    ///< outside the page or the grant
+  std::uint64_t rejected_reads = 0;     ///< outside the page or what the peer may read
   std::uint64_t broken_streams = 0;     ///< frames that make no sense
   std::uint64_t heartbeats = 0;         ///< received from senders
 };

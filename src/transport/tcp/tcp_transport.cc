@@ -8,7 +8,7 @@ namespace baton::transport {
 namespace {
 
 // What both sides of this version can do.
-constexpr std::string_view kOffer = "2";
+constexpr std::string_view kOffer = "3";
 
 }  // namespace
 
@@ -23,8 +23,8 @@ StatusOr<std::unique_ptr<TcpTransport>> TcpTransport::create(Reactor& reactor, c
 }
 
 Status TcpTransport::attach_plane(RegisteredBuffer& buffer) {
-  target_.buffer = &buffer;
-  target_.stats = &mutable_stats();
+  pages_.buffer = &buffer;
+  pages_.stats = &mutable_stats();
   return absl::OkStatus();
 }
 
@@ -37,7 +37,7 @@ bool TcpTransport::can_serve(std::string_view offer) const {
 }
 
 Status TcpTransport::can_expect() const {
-  if (target_.guard == nullptr) {
+  if (pages_.guard == nullptr) {
     return absl::FailedPreconditionError(std::string("set a guard before expecting peers"));
   }
   return absl::OkStatus();
@@ -47,7 +47,7 @@ std::unique_ptr<tcp::Inbound> TcpTransport::make_inbound(UniqueFd socket, const 
                                                          const Secret& /*secret*/,
                                                          tcp::Inbound::Ended ended) {
   return std::make_unique<tcp::InboundStream>(reactor(), line_options(), std::move(socket),
-                                              hello.sender, target_, std::move(ended));
+                                              hello.sender, pages_, std::move(ended));
 }
 
 std::unique_ptr<tcp::Outbound> TcpTransport::make_outbound(tcp::Call call) {

@@ -11,8 +11,9 @@
 
 namespace baton::transport {
 
-/// The guard is asked before each piece. A write that it refuses, or that does not fit its page,
-/// ends the connection and is counted. Fence: the receiver's sockets are closed inside revoke().
+/// The guard is asked before each piece. A write or read that it refuses, or that does not fit its
+/// page, ends the connection and is counted. Fence: the receiver's sockets are closed inside
+/// revoke().
 class TcpTransport final : public tcp::SocketTransport {
  public:
   /// Binds; from any thread. Serves from attach() on.
@@ -20,7 +21,7 @@ class TcpTransport final : public tcp::SocketTransport {
                                                         TcpOptions options);
 
   std::string_view name() const override { return "tcp"; }
-  void set_guard(const PageGuard* guard) override { target_.guard = guard; }
+  void set_guard(const PageGuard* guard) override { pages_.guard = guard; }
   std::string offer() const override;
   bool can_serve(std::string_view offer) const override;
 
@@ -34,7 +35,7 @@ class TcpTransport final : public tcp::SocketTransport {
                                              tcp::Inbound::Ended ended) override;
   std::unique_ptr<tcp::Outbound> make_outbound(tcp::Call call) override;
 
-  tcp::WriteTarget target_;
+  tcp::PageAccess pages_;
 };
 
 }  // namespace baton::transport

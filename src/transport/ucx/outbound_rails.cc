@@ -100,15 +100,16 @@ void OutboundRails::open_if_wired() {
   post_done(reactor_, std::exchange(connected_, nullptr), absl::OkStatus());
 }
 
-bool OutboundRails::fits(const std::vector<WriteOp>& ops) const {
-  return std::all_of(ops.begin(), ops.end(), [this](const WriteOp& op) {
+template <typename Op>
+bool OutboundRails::fits(const std::vector<Op>& ops) const {
+  return std::all_of(ops.begin(), ops.end(), [this](const Op& op) {
     return op.page < target_.page_count && op.local.size() <= target_.page_bytes &&
            op.offset_bytes <= target_.page_bytes - op.local.size();
   });
 }
 
-void OutboundRails::move_batch(Direction direction, const std::vector<WriteOp>& ops, Status verdict,
-                               Done done) {
+template <typename Op>
+void OutboundRails::move_batch(const std::vector<Op>& ops, Status verdict, Done done) {
   if (verdict.ok() && !fits(ops)) {
     // Nobody at the other end would notice.
     verdict = absl::InvalidArgumentError(
@@ -117,22 +118,30 @@ void OutboundRails::move_batch(Direction direction, const std::vector<WriteOp>& 
   }
   tcp::BatchLedger::Sequences parts;
   if (verdict.ok()) {
-    parts = push(direction, ops);
+    parts = push(ops);
   }
   batches_.add(std::move(parts), std::move(verdict), std::move(done));
   finish_batches();
 }
 
-tcp::BatchLedger::Sequences OutboundRails::push(Direction direction,
-                                                const std::vector<WriteOp>& ops) {
+void OutboundRails::write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) {
+  move_batch(ops, std::move(verdict), std::move(done));
+}
+
+void OutboundRails::read_batch(const std::vector<ReadOp>& ops, Status verdict, Done done) {
+  move_batch(ops, std::move(verdict), std::move(done));
+}
+
+template <typename Op>
+tcp::BatchLedger::Sequences OutboundRails::push(const std::vector<Op>& ops) {
   std::vector<std::uint64_t> load_bytes;
   for (const auto& rail : rails_) {
     load_bytes.push_back(rail->unfinished_bytes());
   }
-  const tcp::Parts parts = tcp::spread(ops, std::move(load_bytes), options_.piece_bytes);
+  const tcp::Parts<Op> parts = tcp::spread(ops, std::move(load_bytes), options_.piece_bytes);
   tcp::BatchLedger::Sequences sequences;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    sequences.push_back(parts[i].empty() ? 0 : rails_[i]->push(direction, parts[i]));
+    sequences.push_back(parts[i].empty() ? 0 : rails_[i]->push({parts[i].begin(), parts[i].end()}));
   }
   return sequences;
 }

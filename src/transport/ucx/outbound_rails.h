@@ -28,11 +28,8 @@ class OutboundRails final : public tcp::Outbound, private RailOwner {
   OutboundRails& operator=(const OutboundRails&) = delete;
 
   bool is_open() const override { return open_; }
-  void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override {
-    move_batch(Direction::kWrite, ops, std::move(verdict), std::move(done));
-  }
-  /// As write_batch(). A read's `local` is written to.
-  void move_batch(Direction direction, const std::vector<WriteOp>& ops, Status verdict, Done done);
+  void write_batch(const std::vector<WriteOp>& ops, Status verdict, Done done) override;
+  void read_batch(const std::vector<ReadOp>& ops, Status verdict, Done done) override;
   void close(const Status& why) override;
 
  private:
@@ -42,8 +39,12 @@ class OutboundRails final : public tcp::Outbound, private RailOwner {
   void on_opened(StatusOr<UniqueFd> socket);
   Status take_welcome(std::string_view message);
   void open_if_wired();
-  bool fits(const std::vector<WriteOp>& ops) const;
-  tcp::BatchLedger::Sequences push(Direction direction, const std::vector<WriteOp>& ops);
+  template <typename Op>
+  void move_batch(const std::vector<Op>& ops, Status verdict, Done done);
+  template <typename Op>
+  bool fits(const std::vector<Op>& ops) const;
+  template <typename Op>
+  tcp::BatchLedger::Sequences push(const std::vector<Op>& ops);
   void finish_batches();
   void post(std::vector<tcp::BatchLedger::Finished> batches);
   void fail(const Status& why);

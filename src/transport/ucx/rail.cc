@@ -62,7 +62,7 @@ Status Rail::start(const Welcome::Rail& peer) {
                        "the key of the receiver's buffer is of no use here");
   }
   if (status.ok()) {
-    push(Direction::kWrite, {});  // Its flush waits until the queue pairs are connected.
+    push({});  // Its flush waits until the queue pairs are connected.
   }
   return status;
 }
@@ -71,11 +71,10 @@ std::string Rail::lanes() const {
   return lanes_of(endpoint_);
 }
 
-std::uint64_t Rail::push(Direction direction, const std::vector<WriteOp>& ops) {
-  Part& part = parts_.emplace_back(
-      Part{.rail = this, .direction = direction, .bytes = 0, .puts_left = ops.size()});
-  for (const WriteOp& op : ops) {
-    part.bytes += op.local.size();
+std::uint64_t Rail::push(const std::vector<RailOp>& ops) {
+  Part& part = parts_.emplace_back(Part{.rail = this, .bytes = 0, .ops_left = ops.size()});
+  for (const RailOp& op : ops) {
+    part.bytes += std::visit([](const auto& range) { return range.local.size(); }, op);
     queue_.push_back(op);
   }
   unfinished_bytes_ += part.bytes;
@@ -85,16 +84,16 @@ std::uint64_t Rail::push(Direction direction, const std::vector<WriteOp>& ops) {
 
 void Rail::issue() {
   bool issued = false;
-  while (trouble_.ok() && parts_issued_ < parts_.size() && puts_ < options_.max_puts) {
+  while (trouble_.ok() && parts_issued_ < parts_.size() && ops_ < options_.max_puts) {
     Part& part = parts_[parts_issued_];
-    if (part.puts_left == 0) {
+    if (part.ops_left == 0) {
       ++parts_issued_;
       flush(part);
       issued = true;
       continue;
     }
-    --part.puts_left;
-    move(queue_.front(), part.direction);
+    --part.ops_left;
+    move(queue_.front());
     queue_.pop_front();
     issued = true;
   }
@@ -104,23 +103,28 @@ void Rail::issue() {
   }
 }
 
-void Rail::move(const WriteOp& op, Direction direction) {
+void Rail::move(const RailOp& op) {
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
                        UCP_OP_ATTR_FIELD_MEMORY_TYPE | UCP_OP_ATTR_FIELD_MEMH;
-  param.cb.send = &Rail::on_put;
+  param.cb.send = &Rail::on_moved;
   param.user_data = this;
   param.memory_type = to_memory_type(context_.memory_kind());
   param.memh = context_.memory();
-  const std::uint64_t at = target_.base_address + op.page * target_.page_bytes + op.offset_bytes;
-  // What is read into is memory of the attached buffer, which is ours to change.
-  const ucs_status_ptr_t request =
-      direction == Direction::kWrite
-          ? ucp_put_nbx(endpoint_, op.local.data(), op.local.size(), at, rkey_, &param)
-          : ucp_get_nbx(endpoint_, const_cast<std::byte*>(op.local.data()), op.local.size(), at,
-                        rkey_, &param);
+  const auto remote = [this](const auto& range) {
+    return target_.base_address + range.page * target_.page_bytes + range.offset_bytes;
+  };
+  ucs_status_ptr_t request = nullptr;
+  if (const auto* write = std::get_if<WriteOp>(&op)) {
+    request = ucp_put_nbx(endpoint_, write->local.data(), write->local.size(), remote(*write),
+                          rkey_, &param);
+  } else {
+    const auto& read = std::get<ReadOp>(op);
+    request =
+        ucp_get_nbx(endpoint_, read.local.data(), read.local.size(), remote(read), rkey_, &param);
+  }
   if (UCS_PTR_IS_PTR(request)) {
-    ++puts_;
+    ++ops_;
   } else {
     completed(UCS_PTR_STATUS(request));
   }
@@ -140,9 +144,9 @@ void Rail::flush(Part& part) {
   }
 }
 
-void Rail::on_put(void* request, ucs_status_t status, void* rail) {
+void Rail::on_moved(void* request, ucs_status_t status, void* rail) {
   auto* const self = static_cast<Rail*>(rail);
-  --self->puts_;
+  --self->ops_;
   self->completed(status);
   ucp_request_free(request);
 }
@@ -200,7 +204,7 @@ void Rail::watch_for_stalls() {
             .give_up =
                 [this](const Status& /*why*/) {
                   fail(absl::UnavailableError(fmt::format(
-                      "no put to the receiver has ended for {} ms",
+                      "nothing written to or read from the receiver has ended for {} ms",
                       std::chrono::duration_cast<std::chrono::milliseconds>(options_.stall_limit)
                           .count())));
                 }});

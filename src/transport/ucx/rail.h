@@ -1,4 +1,4 @@
-// The sender's end of one rail: an endpoint, and the puts that go by it.
+// The sender's end of one rail: an endpoint, and the puts and gets that go by it.
 #pragma once
 
 #include <ucp/api/ucp_def.h>
@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "src/transport/tcp/pulse.h"
@@ -24,8 +25,7 @@ namespace baton::transport::ucx {
 /// Measured: well below 1 ms.
 inline constexpr std::chrono::milliseconds kMaxCloseTime{50};
 
-/// Seen from who has the rail.
-enum class Direction : std::uint8_t { kWrite, kRead };
+using RailOp = std::variant<WriteOp, ReadOp>;
 
 class RailOwner {
  public:
@@ -38,7 +38,8 @@ class RailOwner {
 
 /// wiring → open → closed. A part of a batch is complete when a flush after its last put says that
 /// its bytes are in the receiver's memory: the completion of a put says only that the source may
-/// be used again. On the loop only.
+/// be used again. (That of a get says that its bytes are here, and the flush comes after it.) On
+/// the loop only.
 class Rail {
  public:
   /// Where the receiver's pages are.
@@ -63,7 +64,7 @@ class Rail {
   std::string lanes() const;
 
   /// A part, whose ops fit the target's pages, and are of at most piece_bytes each.
-  std::uint64_t push(Direction direction, const std::vector<WriteOp>& ops);
+  std::uint64_t push(const std::vector<RailOp>& ops);
   /// Tells the device to give up its work. The owner is not called any more. Idempotent.
   void begin_close();
   /// Waits for that, until `limit` at most; then nothing touches local memory any more.
@@ -72,9 +73,8 @@ class Rail {
  private:
   struct Part {
     Rail* rail = nullptr;
-    Direction direction = Direction::kWrite;
     std::uint64_t bytes = 0;
-    std::size_t puts_left = 0;  ///< to be given to UCX
+    std::size_t ops_left = 0;  ///< to be given to UCX
     bool flushing = false;
     bool complete = false;
   };
@@ -84,16 +84,16 @@ class Rail {
 
   Status start(const Welcome::Rail& peer);
   void issue();
-  void move(const WriteOp& op, Direction direction);
+  void move(const RailOp& op);
   void flush(Part& part);
   void on_progressed(const Status& health);
   void completed(ucs_status_t status);
   void watch_for_stalls();
   void fail(Status why);
   void close();
-  bool under_way() const { return puts_ + flushes_ > 0; }
+  bool under_way() const { return ops_ + flushes_ > 0; }
 
-  static void on_put(void* request, ucs_status_t status, void* rail);
+  static void on_moved(void* request, ucs_status_t status, void* rail);
   static void on_flushed(void* request, ucs_status_t status, void* part);
   static void on_error(void* rail, ucp_ep_h endpoint, ucs_status_t status);
 
@@ -103,9 +103,9 @@ class Rail {
   const Target target_;
   RailOwner& owner_;
   Status trouble_;
-  std::size_t puts_ = 0;     // under way
+  std::size_t ops_ = 0;      // puts and gets under way
   std::size_t flushes_ = 0;  // under way
-  std::deque<WriteOp> queue_;
+  std::deque<RailOp> queue_;
   std::deque<Part> parts_;  // by age; elements keep their addresses
   std::size_t parts_issued_ = 0;
   std::uint64_t last_pushed_ = 0;

@@ -100,28 +100,6 @@ std::unique_ptr<tcp::Outbound> UcxTransport::make_outbound(tcp::Call call) {
   return std::make_unique<ucx::OutboundRails>(reactor(), options_, contexts_, std::move(call));
 }
 
-void UcxTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) {
-  Status verdict = usable();
-  tcp::Outbound* const connection = verdict.ok() ? dialer().open_connection(receiver) : nullptr;
-  if (connection == nullptr) {
-    verdict.Update(
-        absl::UnavailableError(fmt::format("not connected to peer {}", receiver.brief())));
-    post_done(reactor(), std::move(done), std::move(verdict));
-    return;
-  }
-  std::vector<WriteOp> reversed;
-  for (const ReadOp& op : ops) {
-    verdict.Update(dialer().check_local(op.local, op.page));
-    if (!op.local.empty()) {
-      reversed.push_back(
-          {.local = op.local, .page = op.page, .generation = 0, .offset_bytes = op.offset_bytes});
-    }
-  }
-  // Its own make_outbound() made it.
-  static_cast<ucx::OutboundRails*>(connection)
-      ->move_batch(ucx::Direction::kRead, reversed, std::move(verdict), std::move(done));
-}
-
 void UcxTransport::join() {
   SocketTransport::join();
   contexts_.clear();  // Behind every fence: now the memory may be given back.

@@ -15,9 +15,10 @@
 
 namespace baton::transport {
 
-/// Nobody at the receiver takes part in a put, so no guard is asked: who is connected can write
-/// into every page; quarantine and the fence keep late writes out. Fence: each peer has workers of
-/// its own at the receiver; revoke() destroys them, and with them their queue pairs.
+/// Nobody at the receiver takes part in a put or get, so no guard is asked: who is connected can
+/// write into every page and read it; quarantine and the fence keep late writes out. Fence: each
+/// peer has workers of its own at the receiver; revoke() destroys them, and with them their queue
+/// pairs.
 class UcxTransport final : public tcp::SocketTransport {
  public:
   /// Binds, and opens the devices; from any thread. Serves from attach() on, which registers the
@@ -31,16 +32,6 @@ class UcxTransport final : public tcp::SocketTransport {
   std::string offer() const override { return offer_; }
   bool can_serve(std::string_view offer) const override;
   void join() override;
-
-  /// One range to read out of a receiver's page.
-  struct ReadOp {
-    std::span<std::byte> local;  ///< inside the attached buffer; stays there until done
-    std::uint32_t page = 0;
-    std::uint64_t offset_bytes = 0;
-  };
-  /// Reads all ops, in any order; otherwise as write_batch(), with which it shares order and ends.
-  /// Whether the bytes are what the reader thinks they are is up to who holds the page for it.
-  void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done);
 
  private:
   UcxTransport(Reactor& reactor, const PeerId& self, UcxOptions options, Listener listener,

@@ -5,6 +5,8 @@
 //   write PEER           →  writing                    when the first of many batches is complete;
 //                                                      it goes on until one fails:
 //                           failed CODE
+//   read PEER            →  reading                    the same with reads
+//                           failed CODE
 //   disconnect PEER
 //
 // and, whenever they happen:  receiver_gone PEER,  writer_gone PEER
@@ -38,36 +40,49 @@ std::string code_of(const Status& status) {
 }
 
 /// Keeps batches queued until one fails.
-class EndlessWriter {
+class EndlessMover {
  public:
-  EndlessWriter(Node& node, const transport::PeerId& receiver) : node_(node), receiver_(receiver) {}
+  enum class Kind : bool { kWrites, kReads };
+
+  EndlessMover(Node& node, const transport::PeerId& receiver, Kind kind)
+      : node_(node), receiver_(receiver), kind_(kind) {}
 
   void start_on_loop() {
     for (int i = 0; i < kBatchesQueued; ++i) {
-      write_on_loop();
+      move_on_loop();
     }
   }
 
  private:
-  void write_on_loop() {
-    std::vector<transport::WriteOp> ops;
+  void move_on_loop() {
+    std::vector<transport::WriteOp> writes;
+    std::vector<transport::ReadOp> reads;
     for (std::uint32_t page = 0; page < kPageCount; ++page) {
-      ops.push_back(node_.op(page, 1, 0, kPageBytes));
+      writes.push_back(node_.op(page, 1, 0, kPageBytes));
+      reads.push_back(node_.read_op(page, 1, 0, kPageBytes));
     }
-    node_.transport().write_batch(receiver_, std::move(ops), [this](const Status& status) {
-      if (!std::exchange(told_first_, true)) {
-        print("writing");
-      }
-      if (status.ok()) {
-        write_on_loop();
-      } else if (!std::exchange(told_failure_, true)) {
-        print("failed " + code_of(status));
-      }
-    });
+    auto done = [this](const Status& status) { moved_on_loop(status); };
+    if (kind_ == Kind::kWrites) {
+      node_.transport().write_batch(receiver_, std::move(writes), std::move(done));
+    } else {
+      node_.transport().read_batch(receiver_, std::move(reads), std::move(done));
+    }
+  }
+
+  void moved_on_loop(const Status& status) {
+    if (!std::exchange(told_first_, true)) {
+      print(kind_ == Kind::kWrites ? "writing" : "reading");
+    }
+    if (status.ok()) {
+      move_on_loop();
+    } else if (!std::exchange(told_failure_, true)) {
+      print("failed " + code_of(status));
+    }
   }
 
   Node& node_;
   const transport::PeerId receiver_;
+  const Kind kind_;
   bool told_first_ = false;
   bool told_failure_ = false;
 };
@@ -101,9 +116,11 @@ class Peer {
       print("ticket " + to_hex(node_.expect(*peer).value_or("")));
     } else if (command == "connect") {
       connect(*peer, from_hex(ticket_hex));
-    } else if (command == "write") {
-      writer_ = std::make_unique<EndlessWriter>(node_, *peer);
-      world_.driver().run([this] { writer_->start_on_loop(); });
+    } else if (command == "write" || command == "read") {
+      using Kind = EndlessMover::Kind;
+      mover_ = std::make_unique<EndlessMover>(node_, *peer,
+                                              command == "write" ? Kind::kWrites : Kind::kReads);
+      world_.driver().run([this] { mover_->start_on_loop(); });
     } else if (command == "disconnect") {
       node_.disconnect(*peer);
     }
@@ -118,7 +135,7 @@ class Peer {
 
   TransportUnderTest& world_;
   Node node_;
-  std::unique_ptr<EndlessWriter> writer_;
+  std::unique_ptr<EndlessMover> mover_;
 };
 
 int serve(const std::string& transport) {

@@ -23,6 +23,9 @@ class LoopbackUnderTest final : public TransportUnderTest {
   std::uint64_t rejected_writes(const transport::Transport& transport) override {
     return dynamic_cast<const transport::LoopbackTransport&>(transport).rejected_writes();
   }
+  std::uint64_t rejected_reads(const transport::Transport& transport) override {
+    return dynamic_cast<const transport::LoopbackTransport&>(transport).rejected_reads();
+  }
 
  private:
   static transport::LoopbackOptions options() {

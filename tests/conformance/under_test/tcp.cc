@@ -48,6 +48,9 @@ class TcpUnderTest final : public TransportUnderTest {
   std::uint64_t rejected_writes(const transport::Transport& transport) override {
     return dynamic_cast<const transport::TcpTransport&>(transport).stats().rejected_writes;
   }
+  std::uint64_t rejected_reads(const transport::Transport& transport) override {
+    return dynamic_cast<const transport::TcpTransport&>(transport).stats().rejected_reads;
+  }
 
  private:
   const transport::TcpOptions options_;

@@ -52,7 +52,7 @@ TEST(HostileYaml, Maps) {
   EXPECT_THAT(error_of("chunk_size: {a: 1}"), HasSubstr("'chunk_size' is a map"));
   EXPECT_THAT(error_of("{a: 1}: 2"), HasSubstr("a map stands as a name"));
   EXPECT_THAT(error_of("[a]: 2"), HasSubstr("a list stands as a name"));
-  EXPECT_THAT(error_of("nixl_backends: [{a: 1}]"), HasSubstr("is a map"));
+  EXPECT_THAT(error_of("nixl_backends: [{a: 1}]"), HasSubstr("a map inside"));
   EXPECT_THAT(error_of("nixl_backends: [a, ~]"), HasSubstr("empty element"));
   EXPECT_THAT(error_of("~: 1"), HasSubstr("a name is empty"));
 }
@@ -61,7 +61,21 @@ TEST(HostileYaml, DeepNesting) {
   for (const char* open : {"[", "{a: ", "{", "- ", "? ", "a:\n ", "!!x "}) {
     error_of(repeated(open, 100'000));
     error_of("chunk_size: " + repeated(open, 100'000));
+    error_of("extra_config: " + repeated(open, 100'000));
   }
+}
+
+TEST(HostileYaml, NestingOfWhatIsReadOver) {
+  const auto nested = [](std::size_t depth) {
+    return "extra_config: " + repeated("[", depth) + repeated("]", depth);
+  };
+  EXPECT_THAT(error_of(nested(32)), HasSubstr("pd_buffer_size"));  // read, and found to be empty
+  EXPECT_THAT(error_of(nested(34)), HasSubstr("bad.yaml:1: is nested more than 32 deep"));
+  EXPECT_THAT(error_of("extra_config: {a: *b}"), HasSubstr("bad.yaml:1:"));
+  EXPECT_THAT(error_of("extra_config: {a: &b 1}"), HasSubstr("anchors are not allowed"));
+  EXPECT_THAT(error_of("extra_config: {? {a: 1} : [1, {b: ~}]}\nchunk_size: x"),
+              HasSubstr("bad.yaml:2: chunk_size is 'x'"));
+  EXPECT_THAT(error_of("extra_config: [1, {a: [2]}, 3]\nchunk_size: y"), HasSubstr("is 'y'"));
 }
 
 TEST(HostileYaml, Aliases) {

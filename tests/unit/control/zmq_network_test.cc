@@ -352,13 +352,20 @@ TEST(ZmqNetworkTimes, ASilentProxyCountsAsLost) {
   EXPECT_TRUE(harness.await([&] { return push->incarnation() >= 1; }));
 }
 
+TEST_F(ZmqNetworkTest, BindsToNamesOfThisHost) {
+  auto pull = bind_pull(harness_, "tcp://localhost:0", ignore_payload);
+  EXPECT_THAT(pull->endpoint(), HasSubstr("tcp://127.0.0.1:"));
+}
+
 TEST_F(ZmqNetworkTest, BadEndpointsAreInvalidAndNamed) {
   harness_.run([&] {
     Network& network = harness_.network();
-    for (const std::string endpoint :
-         {"nonsense", "tcp://", "tcp://127.0.0.1", "tcp://:80", "tcp://127.0.0.1:", "ipc://",
-          "tcp://127.0.0.1:65536", "tcp://127.0.0.1:http", "udp://127.0.0.1:80",
-          "tcp://no.such.interface:80", "inproc://x"}) {
+    // Too long a label for a query to be sent.
+    const std::string no_such_host = "tcp://" + std::string(64, 'x') + ":80";
+    for (const std::string& endpoint : std::vector<std::string>{
+             "nonsense", "tcp://", "tcp://127.0.0.1", "tcp://:80", "tcp://127.0.0.1:", "ipc://",
+             "tcp://127.0.0.1:65536", "tcp://127.0.0.1:http", "udp://127.0.0.1:80", no_such_host,
+             "inproc://x"}) {
       const Status status = network.bind_pull(endpoint, ignore_payload).status();
       EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << endpoint;
       EXPECT_THAT(std::string(status.message()), HasSubstr(endpoint));

@@ -119,7 +119,7 @@ TEST_F(SendQueueTest, AcknowledgedPartsLeaveTheRestInTheMiddleOfAFrame) {
 }
 
 TEST_F(SendQueueTest, AHeartbeatIsSentOnceAndBeforeWhatComesLater) {
-  queue_.push_heartbeat();
+  queue_.push_urgent(encode_frame(Heartbeat{}));
   EXPECT_TRUE(queue_.has_unsent());
   queue_.advance(bytes_of(queue_.gather(20)).size());
   push({10});

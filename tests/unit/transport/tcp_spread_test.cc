@@ -29,21 +29,21 @@ class SpreadTest : public ::testing::Test {
 };
 
 TEST_F(SpreadTest, ASmallBatchStaysOnTheLeastLoadedStream) {
-  const Parts parts = spread({op(1, 0, 100), op(2, 100, 100)}, {50, 7, 50}, 1000);
+  const Parts<WriteOp> parts = spread({op(1, 0, 100), op(2, 100, 100)}, {50, 7, 50}, 1000);
   EXPECT_TRUE(parts[0].empty() && parts[2].empty());
   ASSERT_EQ(parts[1].size(), 2U);
   EXPECT_EQ(parts[1][1].page, 2U);
 }
 
 TEST_F(SpreadTest, ALargeOneIsLevelled) {
-  const Parts parts = spread({op(1, 0, 100'000)}, {0, 0, 0, 0}, 1000);
+  const Parts<WriteOp> parts = spread({op(1, 0, 100'000)}, {0, 0, 0, 0}, 1000);
   for (const auto& part : parts) {
     EXPECT_EQ(bytes_of(part), 25'000U);
   }
 }
 
 TEST_F(SpreadTest, ASlowStreamGetsLess) {
-  const Parts parts = spread({op(1, 0, 10'000)}, {0, 6'000}, 1000);
+  const Parts<WriteOp> parts = spread({op(1, 0, 10'000)}, {0, 6'000}, 1000);
   EXPECT_EQ(bytes_of(parts[0]), 8'000U);
   EXPECT_EQ(bytes_of(parts[1]), 2'000U);
 }
