@@ -25,6 +25,9 @@ StatusOr<std::unique_ptr<NixlTransport>> NixlTransport::create(Reactor& reactor,
   if (!rdma.ok()) {
     return rdma.status();
   }
+  if (Status works = nixl::check_agents(*rdma); !works.ok()) {
+    return works;
+  }
   auto listener = listen(options.line);
   if (!listener.ok()) {
     return listener.status();

@@ -17,6 +17,9 @@ StatusOr<std::unique_ptr<StockAgents>> StockAgents::create(Reactor& reactor, con
   if (!rdma.ok()) {
     return rdma.status();
   }
+  if (Status works = check_agents(*rdma); !works.ok()) {
+    return works;
+  }
   return std::unique_ptr<StockAgents>(
       new StockAgents(reactor, self, std::move(options), *rdma, buffer));
 }

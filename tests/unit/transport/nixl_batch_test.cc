@@ -22,6 +22,16 @@ Batch batch_of(std::vector<Range> ranges) {
   return batch;
 }
 
+TEST(NixlBatch, RangesInOneRunAreMerged) {
+  const Range elsewhere = {.local = 30, .remote = 5, .length_bytes = 10};
+  const Range device = {.local = 40, .remote = 15, .length_bytes = 10, .remote_device = 1};
+  EXPECT_THAT(merge_adjacent({range(0, 10), range(10, 20), elsewhere, device, range(90, 1)}),
+              ElementsAre(range(0, 30), elsewhere, device, range(90, 1)));
+  EXPECT_THAT(merge_adjacent({range(10, 10), range(0, 10)}),
+              ElementsAre(range(10, 10), range(0, 10)));
+  EXPECT_THAT(merge_adjacent({}), IsEmpty());
+}
+
 TEST(NixlBatch, ASmallOneStaysWhole) {
   Batch batch = batch_of({range(0, 60), range(100, 40)});
   batch.local_pages = {0, 1};

@@ -3,79 +3,17 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <string>
-#include <vector>
+
+#include "tests/support/nixl_metadata.h"
 
 namespace baton::transport::nixl {
 namespace {
 
-/// NIXL's serialisation, field by field.
-class Writer {
- public:
-  Writer& text(const std::string& tag, const std::string& value) {
-    bytes_ += tag;
-    number(value.size());
-    bytes_ += value + "|";
-    return *this;
-  }
-  template <typename T>
-  Writer& value(const std::string& tag, T value) {
-    return text(tag, raw(value));
-  }
-  Writer& number(std::uint64_t value) {
-    bytes_ += raw(value);
-    return *this;
-  }
-  const std::string& bytes() const { return bytes_; }
-
-  template <typename T>
-  static std::string raw(T value) {
-    std::string bytes(sizeof(T), '\0');
-    std::memcpy(bytes.data(), &value, sizeof(T));
-    return bytes;
-  }
-
- private:
-  std::string bytes_ = "nixlSerDes|";
-};
-
-struct Region {
-  std::uint64_t address = 0x7000'0000'0000;
-  std::uint64_t length = 1U << 20U;
-  std::uint64_t device = 0;
-  std::string key = "packed key";
-};
-
-struct Agent {
-  std::string name = "lmcache-agent";
-  std::uint64_t connections = 1;
-  std::string backend = "UCX";
-  std::string address = "worker address";
-  std::uint64_t sections = 1;
-  std::string list = "nixlSDList";
-  std::uint32_t memory = 0;
-  std::vector<Region> regions = {Region{}};
-  std::uint64_t count = 1;
-};
-
-std::string serialise(const Agent& agent) {
-  Writer writer;
-  writer.text("Agent", agent.name).value("Conns", agent.connections);
-  writer.text("t", agent.backend).text("c", agent.address).text("", "MemSection");
-  writer.value("nixlSecElms", agent.sections);
-  if (agent.sections > 0) {
-    writer.text("bknd", agent.backend).text("nixlDList", agent.list);
-    writer.value("t", agent.memory).value("n", agent.count);
-    for (const Region& region : agent.regions) {
-      writer.text("", Writer::raw(region.address) + Writer::raw(region.length) +
-                          Writer::raw(region.device) + region.key);
-    }
-  }
-  return writer.bytes();
-}
+using Agent = testing::NixlMetadata;
+using testing::serialise;
 
 TEST(NixlMetadata, SaysWhoAndWhere) {
   Agent agent;
@@ -145,8 +83,9 @@ TEST(NixlMetadata, ValuesThatAreRefused) {
 
 TEST(NixlMetadata, LengthsThatWrapAround) {
   // NIXL adds one to a length before it compares: with this one it would go on.
-  const std::string bytes =
-      Writer().bytes() + "Agent" + Writer::raw(std::numeric_limits<std::uint64_t>::max()) + "x|";
+  const std::string bytes = testing::NixlFields().bytes() + "Agent" +
+                            testing::NixlFields::raw(std::numeric_limits<std::uint64_t>::max()) +
+                            "x|";
   EXPECT_EQ(check_metadata(bytes).status().code(), StatusCode::kDataLoss);
 }
 
