@@ -82,7 +82,7 @@ bool LoopbackTransport::land(const PeerId& writer, const WriteOp& op, std::size_
 
 bool LoopbackTransport::land(const PeerId& reader, const ReadOp& op, std::size_t from,
                              std::size_t bytes) {
-  if (!writers_.contains(reader)) {
+  if (!writers_.contains(reader) && !lingering_.contains(reader)) {
     return false;
   }
   if (!may_move(reader, op, from, bytes)) {
@@ -94,8 +94,8 @@ bool LoopbackTransport::land(const PeerId& reader, const ReadOp& op, std::size_t
   std::memcpy(op.local.data() + from, buffer_->page(op.page).data() + op.offset_bytes + from,
               bytes);
   if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
-    conditions->on_read(
-        {reader, self_, op.page, op.generation, op.offset_bytes + from, bytes, false});
+    conditions->on_read({reader, self_, op.page, op.generation, op.offset_bytes + from, bytes,
+                         lingering_.contains(reader)});
   }
   return true;
 }

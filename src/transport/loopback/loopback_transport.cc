@@ -98,13 +98,24 @@ void LoopbackTransport::revoke(const PeerId& peer, Task fenced) {
     Fence proven = std::move(fences_.at(id));
     fences_.erase(id);
     ++fenced_[proven.peer];
+    lingering_.erase(proven.peer);
+    if (LoopbackTransport* writer = hub_.find(proven.peer)) {
+      writer->cut(self_);
+    }
+    if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
+      conditions->on_fenced(self_, proven.peer);
+    }
     proven.fenced();
   });
   fences_.emplace(id, Fence{timer, peer, std::move(fenced)});
 }
 
 void LoopbackTransport::lose_writer(const PeerId& writer, const Status& why, Tell tell_it) {
-  if (writers_.erase(writer) == 0 || tell_it == Tell::kNo) {
+  const bool was_connected = writers_.erase(writer) > 0;
+  if (was_connected && !is_guarded()) {
+    lingering_.insert(writer);
+  }
+  if (!was_connected || tell_it == Tell::kNo) {
     return;
   }
   // Not told any more once revoke() was called: that ended whatever was left of the connection.
@@ -227,13 +238,24 @@ void LoopbackTransport::sever(const PeerId& receiver, const Status& why) {
     lose_receiver(receiver, why, Tell::kYes);
     return;
   }
-  found->second->sever();
+  if (LoopbackConditions* conditions = hub_.conditions();
+      conditions != nullptr && !conditions->guarded(receiver)) {
+    found->second->sever_writes();
+  } else {
+    found->second->sever();
+  }
   callbacks_.run_after(delay, [this, receiver, why, weak = std::weak_ptr(found->second)] {
     const auto link = weak.lock();
     if (const auto now = links_.find(receiver); now != links_.end() && now->second == link) {
       lose_receiver(receiver, why, Tell::kYes);
     }
   });
+}
+
+void LoopbackTransport::cut(const PeerId& receiver) {
+  if (const auto found = links_.find(receiver); found != links_.end()) {
+    found->second->sever();
+  }
 }
 
 void LoopbackTransport::lose_receiver(const PeerId& receiver, const Status& why, Tell tell_it) {
