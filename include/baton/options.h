@@ -13,7 +13,13 @@
 
 namespace baton {
 
-enum class Role : std::uint8_t { kSender, kReceiver };
+enum class Role : std::uint8_t { kSender, kReceiver, kBoth };
+constexpr bool sends(Role role) {
+  return role != Role::kReceiver;
+}
+constexpr bool receives(Role role) {
+  return role != Role::kSender;
+}
 enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx, kNixl };
 /// What listens at pd_proxy_host. LMCache's proxy knows ProxyNotif alone; Baton's also hears of
 /// failures.
@@ -36,6 +42,10 @@ struct Options {
   /// Size of the registered buffer (a sender's staging, a receiver's pages), bytes. Rounded down
   /// to whole pages; must hold at least one.
   std::size_t pd_buffer_size = 0;
+  /// With pd_role: both: how much of it is staging, bytes; 0: half. The rest is the receiver's.
+  std::size_t pd_staging_buffer_size = 0;
+  /// LMCache's switch for reads and puts by one process; it says nothing more than pd_role: both.
+  bool pd_bidirectional = false;
   /// Receiver: the address that init, alloc and data ports are bound to.
   std::string pd_peer_host = "127.0.0.1";
   /// One port per TP rank, indexed by the worker id. 0 asks for any (single rank, tests).
@@ -89,6 +99,8 @@ struct Options {
   std::chrono::milliseconds pd_admission_timeout_ms{60'000};
   /// From a put's submission to its end, waiting for admission excluded.
   std::chrono::milliseconds pd_put_timeout_ms{30'000};
+  /// From a read's submission to its end.
+  std::chrono::milliseconds pd_read_timeout_ms{30'000};
   /// Sender: an open request without a put under way, whose last put never came, is cancelled.
   std::chrono::milliseconds pd_request_idle_timeout_ms{120'000};
   /// How long silence is trusted: of a peer, about a request, about a page that should be given
@@ -111,11 +123,12 @@ struct Options {
   std::uint32_t pd_max_open_requests = 4'096;  ///< live and waiting, per receiver
   std::uint32_t pd_max_peer_requests = 1'024;  ///< live and waiting, of one sender
   std::uint32_t pd_max_peer_chunks = 0;        ///< of one sender's requests; 0: no limit of its own
-  std::uint32_t pd_max_puts = 4'096;           ///< under way, per sender
+  std::uint32_t pd_max_peer_reads = 256;       ///< held for one reader
+  std::uint32_t pd_max_puts = 4'096;           ///< and reads, under way, per sender
 
   // Versions of the protocol: a fleet is upgraded one process at a time.
   std::uint32_t pd_protocol_min = 1;
-  std::uint32_t pd_protocol_max = 2;
+  std::uint32_t pd_protocol_max = 3;
 
   /// kInvalidArgument naming key, value and allowed range.
   Status validate() const;

@@ -8,13 +8,14 @@ import threading
 import time
 import warnings
 from types import TracebackType
-from typing import Any, Iterable, List, Optional, Sequence, Type, Union
+from typing import Any, Iterable, List, Optional, Sequence, Type, Union, overload
 
 from . import _baton
 from ._baton import (BackendStats, CacheEngineKey, CacheLayout, Claim, DType, MemoryFormat,
                      MemoryObj, Options, RequestHandle, TensorMeta)
 from ._errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
 from ._puts import OnComplete, OnEnd, PutHandle, backends, dispatcher
+from ._specs import DisaggSpec
 
 Shape = Sequence[int]
 
@@ -94,11 +95,25 @@ class PDBackend:
 
     # ---- LMCache's methods -------------------------------------------------------------------
 
+    @overload
+    def batched_submit_put_task(
+        self, keys: Sequence[CacheEngineKey], memory_objs: Sequence[MemoryObj],
+        transfer_spec: None = None, on_complete_callback: Optional[OnComplete] = None, *,
+        on_end_callback: Optional[OnEnd] = None,
+    ) -> None: ...
+
+    @overload
+    def batched_submit_put_task(
+        self, keys: Sequence[CacheEngineKey], memory_objs: Sequence[MemoryObj],
+        transfer_spec: DisaggSpec, on_complete_callback: Optional[OnComplete] = None, *,
+        on_end_callback: Optional[OnEnd] = None,
+    ) -> List[PutHandle]: ...
+
     def batched_submit_put_task(
         self,
         keys: Sequence[CacheEngineKey],
-        memory_objs: List[MemoryObj],
-        transfer_spec: Any = None,
+        memory_objs: Sequence[MemoryObj],
+        transfer_spec: Optional[DisaggSpec] = None,
         on_complete_callback: Optional[OnComplete] = None,
         *,
         on_end_callback: Optional[OnEnd] = None,
@@ -120,7 +135,7 @@ class PDBackend:
         (those whose callbacks have not run count); then no callback comes.
         """
         self._check_open()
-        if transfer_spec is None:
+        if transfer_spec is None:  # LMCache: a request that stays here
             return None
         handle = PutHandle(keys, on_complete_callback, on_end_callback)
         with self._puts_lock:
@@ -268,7 +283,7 @@ class PDBackend:
 
     def open_request(
         self,
-        transfer_spec: Any,
+        transfer_spec: DisaggSpec,
         keys: Iterable[CacheEngineKey] = (),
         timeout: Optional[float] = None,
     ) -> RequestHandle:
@@ -346,7 +361,7 @@ class PDBackend:
         return self.__class__.__name__  # LMCache's name for a backend
 
     def _claim_timeout(self, timeout: Optional[float]) -> float:
-        return self._options.pd_claim_timeout_ms / 1000 if timeout is None else timeout
+        return float(self._options.pd_claim_timeout_ms / 1000 if timeout is None else timeout)
 
     def _check_open(self) -> None:
         if self._closed:

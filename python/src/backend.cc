@@ -113,17 +113,18 @@ PyPut submit(const PyBackend& self, const std::vector<CacheEngineKey>& keys,
   return PyPut(value_or_raise(std::move(put)));
 }
 
+/// Whoever is interrupted leaves; what was asked for is given back when it comes.
+struct Opening {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::optional<StatusOr<RequestHandle>> opened;
+  bool abandoned = false;
+};
+
 PyRequestHandle open_request(const PyBackend& self, const py::object& spec,
                              const std::vector<CacheEngineKey>& keys,
                              std::optional<double> timeout_sec) {
-  // Whoever is interrupted leaves; what it asked for is given back when it comes.
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::optional<StatusOr<RequestHandle>> opened;
-    bool abandoned = false;
-  };
-  auto shared = std::make_shared<Shared>();
+  auto shared = std::make_shared<Opening>();
   const RequestSpec request{to_spec(spec), keys, to_ms(timeout_sec)};
   PdBackend& backend = self.get();
   unlocked([&] {

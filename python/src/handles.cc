@@ -41,6 +41,7 @@ void add_claim(py::module_& module) {
       .def_property_readonly("chunks", &chunks_of, "The chunks as a list of MemoryObj.")
       .def("__len__", [](const PyClaim& self) { return self.held.get().chunks().size(); })
       .def("__getitem__", &chunk_at, py::arg("index"))
+      .def("__iter__", [](const PyClaim& self) { return py::iter(py::cast(chunks_of(self))); })
       .def(
           "release", [](PyClaim& self) { self.held.get().release(); },
           "Ends the claim before its destruction; MemoryObjs and views keep their pages.")

@@ -19,7 +19,7 @@ using Made = StatusOr<std::unique_ptr<Transport>>;
 transport::TcpOptions line_of(const Options& options, const std::vector<std::uint16_t>& ports,
                               std::uint32_t worker_id) {
   transport::TcpOptions line;
-  line.listen = options.pd_role == Role::kReceiver;
+  line.listen = receives(options.pd_role);
   line.host = options.pd_peer_host;
   line.port = worker_id < ports.size() ? ports[worker_id] : std::uint16_t{0};
   return line;

@@ -22,9 +22,10 @@ constexpr std::array kTable{
     // LMCache's keys.
     OptionRow{"enable_pd", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kBool, "true"}, kNone,
               "LMCache's switch; true if it is there at all", "a Baton back end does nothing else"},
-    OptionRow{"pd_role", Origin::kLmcache, &Options::pd_role, kNone,
-              "sender: prefill, puts chunks; receiver: decode, holds the pages",
-              "one process that is both is not supported yet"},
+    OptionRow{
+        "pd_role", Origin::kLmcache, &Options::pd_role, kNone,
+        "sender: prefill, puts and reads chunks; receiver: decode, holds the pages; both: one "
+        "process that does either"},
     OptionRow{"pd_buffer_size", Origin::kLmcache, &Options::pd_buffer_size, kBufferBytes,
               "bytes of the registered buffer: a sender's staging, a receiver's pages; "
               "must be given"},
@@ -44,9 +45,8 @@ constexpr std::array kTable{
               "sender: the proxy's port; needed with pd_proxy_host"},
     OptionRow{"pd_skip_proxy_notification", Origin::kLmcache, &Options::pd_skip_proxy_notification,
               kNone, "sender: never tell the proxy"},
-    OptionRow{"pd_bidirectional", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kBool, "false"},
-              kNone, "accepted if false", "transfers both ways are not supported yet",
-              "Baton's transfers go one way"},
+    OptionRow{"pd_bidirectional", Origin::kLmcache, &Options::pd_bidirectional, kNone,
+              "LMCache's switch for one process that puts and reads; true only with pd_role: both"},
     OptionRow{"pd_allocation_timeout_sec", Origin::kLmcache,
               Seconds{&Options::pd_admission_timeout_ms, "pd_admission_timeout_ms"}, kTimeMs,
               "pd_admission_timeout_ms in seconds", kFinite},
@@ -66,6 +66,9 @@ constexpr std::array kTable{
               "hand over a last chunk that is not full"},
 
     // Baton's own.
+    OptionRow{"pd_staging_buffer_size", Origin::kBaton, &Options::pd_staging_buffer_size,
+              Range{0, kBufferBytes.max},
+              "both: how much of pd_buffer_size is the sender's staging; 0: half of it"},
     OptionRow{"pd_peer_data_port", Origin::kBaton, &Options::pd_peer_data_port, kPort,
               "receiver: the tcp transport's port, one per rank; none or 0 asks for any"},
     OptionRow{
@@ -111,6 +114,9 @@ constexpr std::array kTable{
               "how long a request may wait for pages and staging", kFinite},
     OptionRow{"pd_put_timeout_ms", Origin::kBaton, &Options::pd_put_timeout_ms, kTimeMs,
               "how long a put may take, waiting for admission excluded", kFinite},
+    OptionRow{"pd_read_timeout_ms", Origin::kBaton, &Options::pd_read_timeout_ms, kTimeMs,
+              "how long a read may take; a receiver takes none longer than its pd_claim_ttl_ms",
+              kFinite},
     OptionRow{"pd_request_idle_timeout_ms", Origin::kBaton, &Options::pd_request_idle_timeout_ms,
               kTimeMs, "sender: an open request without a put for this long is cancelled", kFinite},
     OptionRow{"pd_lease_ms", Origin::kBaton, &Options::pd_lease_ms, kLeaseMs,
@@ -142,9 +148,12 @@ constexpr std::array kTable{
               "receiver: requests of one sender that are live or waiting"},
     OptionRow{"pd_max_peer_chunks", Origin::kBaton, &Options::pd_max_peer_chunks,
               Range{0, UINT32_MAX},
-              "receiver: chunks, each a hold and a page, of one sender's requests; 0: no limit"},
+              "receiver: chunks, each a hold and a page, of one sender's requests, and as many of "
+              "its reads; 0: no limit"},
+    OptionRow{"pd_max_peer_reads", Origin::kBaton, &Options::pd_max_peer_reads, kCount,
+              "receiver: reads of one reader that are held"},
     OptionRow{"pd_max_puts", Origin::kBaton, &Options::pd_max_puts, kCount,
-              "sender: puts under way"},
+              "sender: puts and reads under way"},
     OptionRow{"pd_protocol_min", Origin::kBaton, &Options::pd_protocol_min, kVersion,
               "oldest version of Baton's protocol that is spoken"},
     OptionRow{"pd_protocol_max", Origin::kBaton, &Options::pd_protocol_max, kVersion,

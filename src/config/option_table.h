@@ -74,7 +74,8 @@ struct Choice {
   Enum value;
 };
 
-inline constexpr Choice<Role> kRoles[] = {{"sender", Role::kSender}, {"receiver", Role::kReceiver}};
+inline constexpr Choice<Role> kRoles[] = {
+    {"sender", Role::kSender}, {"receiver", Role::kReceiver}, {"both", Role::kBoth}};
 inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoice::kAuto},
                                                           {"shm", TransportChoice::kShm},
                                                           {"tcp", TransportChoice::kTcp},

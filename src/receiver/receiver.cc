@@ -48,10 +48,12 @@ Receiver::Receiver(Environment environment, Config config, FaultHooks faults)
     : env_(std::move(environment)),
       config_(std::move(config)),
       faults_(std::move(faults)),
-      pool_(*env_.buffer, config_.poison_pages),
+      pool_(*env_.buffer, env_.page_count == 0 ? env_.buffer->page_count() : env_.page_count,
+            config_.poison_pages),
       table_(env_.scheduler, pool_, config_, *this, [this] { claims_.recheck(); }),
       committer_(env_.scheduler, table_, config_, faults_),
-      claims_(env_.scheduler, table_, config_, env_.buffer, env_.loop) {}
+      claims_(env_.scheduler, table_, config_, env_.buffer, env_.loop),
+      reads_(env_.scheduler, table_, config_) {}
 
 Receiver::~Receiver() = default;
 
@@ -128,7 +130,8 @@ std::uint32_t Receiver::evict_all_retained() {
 }
 
 Receiver::Stats Receiver::stats() const {
-  return {pool_.counts(),     table_.size(),       table_.waiting(), peers_.size(),
+  return {pool_.counts(),     table_.size(),       table_.waiting(),
+          reads_.count(),     claims_.pending(),   peers_.size(),
           rejected_messages_, refused_handshakes_, cut_off_};
 }
 
@@ -350,6 +353,8 @@ void Receiver::fence(const Epoch& sender, Peer& peer) {
   peer.fencing = true;
   env_.scheduler.cancel(std::exchange(peer.connect_timer, kNoTimer));
   peer.transport->revoke(sender, lifetime_.guard([this, sender] {
+    // What it read is kept until here as well: only now can it read no more.
+    reads_.end_fenced(sender);
     table_.release_fenced(sender);
     peers_.erase(sender);
   }));

@@ -165,6 +165,29 @@ std::shared_ptr<PutResult> SenderNode::submit(const ReceiverNode& to, sender::Pu
   return result;
 }
 
+std::shared_ptr<ReadSeen> SenderNode::read(const ReceiverNode& from, std::uint64_t first,
+                                           std::uint64_t count, Duration timeout) {
+  auto seen = std::make_shared<ReadSeen>();
+  seen->state = std::make_shared<detail::ReadState>(world_.scheduler);
+  sender::ReadSpec spec;
+  spec.req_id = "read";
+  spec.keys = tiny_keys(first, count);
+  spec.objects = chunks(first, count);
+  for (const MemoryObj& object : spec.objects) {
+    std::memset(object.bytes().data(), 0xEE, object.bytes().size());
+  }
+  seen->objects = spec.objects;
+  spec.timeout = timeout;
+  spec.on_key_done = [weak = std::weak_ptr(seen)](const std::string& key, const Status& status) {
+    if (const auto told = weak.lock()) {
+      told->callbacks.emplace_back(key, status);
+    }
+  };
+  sender_->submit_read(from.address(), std::move(spec), seen->state);
+  EXPECT_FALSE(seen->done()) << "the read ended inline";
+  return seen;
+}
+
 StatusOr<std::shared_ptr<StagingReservation>> SenderNode::open(const ReceiverNode& to,
                                                                const std::string& req_id,
                                                                std::vector<std::string> keys,
