@@ -54,8 +54,8 @@ function(baton_check_ucx_of_nixl)
   message(STATUS "NIXL: ${NIXL_LIBRARY}, with UCX ${ucx_VERSION} in ${nixl_ucx_lib_dir}")
 endfunction()
 
-add_library(baton_nixl INTERFACE)
-target_include_directories(baton_nixl SYSTEM INTERFACE ${NIXL_INCLUDE_DIR})
-# Full paths put the directories into the RPATH of every program that links them.
-target_link_libraries(baton_nixl INTERFACE ${NIXL_LIBRARY} ${NIXL_BUILD_LIBRARY})
-add_library(baton::nixl ALIAS baton_nixl)
+# Imported: its headers are system headers. Full paths put the directories into the RPATH of every
+# program that links them.
+add_library(baton::nixl INTERFACE IMPORTED GLOBAL)
+target_include_directories(baton::nixl INTERFACE ${NIXL_INCLUDE_DIR})
+target_link_libraries(baton::nixl INTERFACE ${NIXL_LIBRARY} ${NIXL_BUILD_LIBRARY})

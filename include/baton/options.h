@@ -13,8 +13,14 @@
 
 namespace baton {
 
-enum class Role : std::uint8_t { kSender, kReceiver };
-enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx };
+enum class Role : std::uint8_t { kSender, kReceiver, kBoth };
+constexpr bool sends(Role role) {
+  return role != Role::kReceiver;
+}
+constexpr bool receives(Role role) {
+  return role != Role::kSender;
+}
+enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx, kNixl };
 /// What listens at pd_proxy_host. LMCache's proxy knows ProxyNotif alone; Baton's also hears of
 /// failures.
 enum class ProxyKind : std::uint8_t { kStock, kBaton };
@@ -38,6 +44,10 @@ struct Options {
   /// Size of the registered buffer (a sender's staging, a receiver's pages), bytes. Rounded down
   /// to whole pages; must hold at least one.
   std::size_t pd_buffer_size = 0;
+  /// With pd_role: both: how much of it is staging, bytes; 0: half. The rest is the receiver's.
+  std::size_t pd_staging_buffer_size = 0;
+  /// LMCache's switch for reads and puts by one process; it says nothing more than pd_role: both.
+  bool pd_bidirectional = false;
   /// Receiver: the address that init, alloc and data ports are bound to.
   std::string pd_peer_host = "127.0.0.1";
   /// One port per TP rank, indexed by the worker id. 0 asks for any (single rank, tests).
@@ -48,8 +58,8 @@ struct Options {
   std::vector<std::uint16_t> pd_peer_query_port;
   /// Receiver: the tcp transport's port per rank; empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_data_port;
-  /// Receiver: the TCP port per rank at which connections of the ucx transport begin; empty or 0
-  /// asks for any.
+  /// Receiver: the TCP port per rank at which connections of the ucx, or nixl, transport begin;
+  /// empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_ucx_port;
   /// Receiver of a TP group (world_size above 1): rank 0's address; empty: pd_peer_host. Rank 0
   /// admits for all; the others reach it at its pd_peer_alloc_port.
@@ -71,7 +81,7 @@ struct Options {
   /// One rail of the ucx transport for each entry: RDMA devices as UCX_NET_DEVICES names them,
   /// "mlx5_0:1". A put is spread over all rails. Empty: one rail, which UCX chooses.
   std::vector<std::string> pd_ucx_rails;
-  /// Lets the ucx transport use TCP where there is no RDMA. For experiments: whoever can connect
+  /// Lets ucx, and NIXL, use TCP where there is no RDMA. For experiments: whoever can connect
   /// can then write anywhere in this process.
   bool insecure_data_plane = false;
   Integrity pd_integrity = Integrity::kFull;
@@ -97,6 +107,8 @@ struct Options {
   std::chrono::milliseconds pd_admission_timeout_ms{60'000};
   /// From a put's submission to its end, waiting for admission excluded.
   std::chrono::milliseconds pd_put_timeout_ms{30'000};
+  /// From a read's submission to its end.
+  std::chrono::milliseconds pd_read_timeout_ms{30'000};
   /// Sender: an open request without a put under way, whose last put never came, is cancelled.
   std::chrono::milliseconds pd_request_idle_timeout_ms{120'000};
   /// How long silence is trusted: of a peer, about a request, about a page that should be given
@@ -119,11 +131,12 @@ struct Options {
   std::uint32_t pd_max_open_requests = 4'096;  ///< live and waiting, per receiver
   std::uint32_t pd_max_peer_requests = 1'024;  ///< live and waiting, of one sender
   std::uint32_t pd_max_peer_chunks = 0;        ///< of one sender's requests; 0: no limit of its own
-  std::uint32_t pd_max_puts = 4'096;           ///< under way, per sender
+  std::uint32_t pd_max_peer_reads = 256;       ///< held for one reader
+  std::uint32_t pd_max_puts = 4'096;           ///< and reads, under way, per sender
 
   // Versions of the protocol: a fleet is upgraded one process at a time.
   std::uint32_t pd_protocol_min = 1;
-  std::uint32_t pd_protocol_max = 2;
+  std::uint32_t pd_protocol_max = 3;
 
   /// kInvalidArgument naming key, value and allowed range.
   Status validate() const;

@@ -17,6 +17,7 @@
 #include "baton/memory_obj.h"
 #include "baton/options.h"
 #include "baton/put_handle.h"
+#include "baton/read_handle.h"
 #include "baton/request_handle.h"
 #include "baton/status.h"
 #include "baton/tensor_meta.h"
@@ -46,11 +47,13 @@ struct TransferSpec {
   /// One a rank; indexed by this sender's worker_id.
   std::vector<std::uint16_t> receiver_init_port;
   std::vector<std::uint16_t> receiver_alloc_port;
+  /// LMCache peers answer cache queries there; Baton's have no such port, and need none.
+  std::vector<std::uint16_t> receiver_query_port;
   /// This put is the request's last: when all are committed, the proxy is told.
   bool is_last_prefill = false;
   /// Chunks of the whole request; needed unless the request was opened or this put is all of it.
   std::uint32_t total_chunks = 0;
-  /// pd_put_timeout_ms if not given.
+  /// pd_put_timeout_ms if not given; of a read, pd_read_timeout_ms.
   std::optional<std::chrono::milliseconds> timeout;
 };
 
@@ -64,7 +67,9 @@ struct RequestSpec {
   std::optional<std::chrono::milliseconds> timeout;
 };
 
-/// Counts at one moment. Pages are the registered buffer's: staging for a sender.
+/// Counts at one moment. Pages are the registered buffer's: a sender's staging, a receiver's pages,
+/// and with pd_role: both the receiver's part. `requests`, `requests_waiting` and `peers` then
+/// count what both halves have.
 struct BackendStats {
   std::uint64_t pages_total = 0;
   std::uint64_t pages_free = 0;
@@ -74,8 +79,13 @@ struct BackendStats {
   std::uint64_t pages_retained = 0;     ///< receiver: committed cache, evictable
   std::uint64_t pages_quarantined = 0;  ///< receiver: wait for a drain or a fence
   std::uint64_t requests = 0;
-  std::uint64_t requests_waiting = 0;  ///< for admission (receiver) or staging (sender)
-  std::uint64_t puts = 0;              ///< sender: under way
+  std::uint64_t requests_waiting = 0;     ///< for admission (receiver) or staging (sender)
+  std::uint64_t puts = 0;                 ///< sender: under way
+  std::uint64_t reads = 0;                ///< sender: under way
+  std::uint64_t reads_served = 0;         ///< receiver: by others, whose chunks are held
+  std::uint64_t staging_pages_total = 0;  ///< sender
+  std::uint64_t staging_pages_free = 0;
+  std::uint64_t staging_pages_reserved = 0;
   std::uint64_t peers = 0;
   std::uint64_t rejected_messages = 0;  ///< receiver: dropped as nonsense
   std::uint64_t peers_cut_off = 0;      ///< receiver: for sending too much of it
@@ -83,16 +93,17 @@ struct BackendStats {
 
 struct FaultInjection;  // src/backend/fault_injection.h: deliberate damage, for tests
 
-/// One process's end of the handoff, sender or receiver (Options::pd_role). Owns a registered
+/// One process's end of the handoff: sender, receiver or both (Options::pd_role). Owns a registered
 /// buffer and one progress thread.
 ///
 /// Threads: all methods from any thread. Methods that wait return kFailedPrecondition when called
 /// on the progress thread (inside a callback), instead of waiting for themselves. Callbacks run on
-/// the progress thread, never inside the call that caused them (after close(), when that thread is
-/// gone, inside the call); they must not block, and may call every method that does not wait.
+/// the progress thread, never inside the call that caused them (after close() and during
+/// change_role(), when that thread is gone, inside the call); they must not block, and may call
+/// every method that does not wait.
 ///
-/// Errors: Status, with messages that name the value, the limit and what to do. After close():
-/// kFailedPrecondition.
+/// Errors: Status, with messages that name the value, the limit and what to do. After close(), and
+/// for what the role has no part in: kFailedPrecondition. While change_role() works: kUnavailable.
 class PdBackend {
  public:
   /// Checks the options, registers the buffer, binds the ports (receiver), starts the thread.
@@ -136,9 +147,30 @@ class PdBackend {
                                               const TransferSpec& transfer_spec,
                                               OnComplete on_complete_callback = nullptr);
 
+  /// Reads what the receiver has of `keys`: the chunk of keys[i] into `local_objs[i]`, an object of
+  /// allocate()'s with the chunk's own shape (a full chunk, or one of fewer tokens where the chunk
+  /// is partial). Returns at once. The receiver keeps what it has until it was read; nothing is
+  /// waited for there, and nothing is read that is not committed. Each read chunk's digest is
+  /// checked (unless the receiver's pd_integrity is off).
+  ///
+  /// The callback and ReadResult::statuses tell of each key: OK; kNotFound: not there (or its page
+  /// is needed for a request); kDataLoss: its digest is wrong; kInvalidArgument: it has another
+  /// length than the object; or why the read as a whole failed. What an object holds whose key is
+  /// not OK is undefined. Of `transfer_spec` host and ports say where, req_id who asks
+  /// (cancel_request() ends its reads too), and timeout how long.
+  ///
+  /// Errors of the call itself as batched_submit_put_task(). An object must be in no other put or
+  /// read until the callback. kFailedPrecondition through the handle if the receiver speaks
+  /// no version of the protocol that has reads.
+  StatusOr<ReadHandle> batched_submit_read_task(std::span<const CacheEngineKey> keys,
+                                                std::span<const MemoryObj> local_objs,
+                                                const TransferSpec& transfer_spec,
+                                                OnComplete on_complete_callback = nullptr);
+
   // ---- both --------------------------------------------------------------------------------
 
-  /// Sender: fails every attempt of that request; its puts drain. Receiver: ends its holds.
+  /// Sender: fails every attempt of that request, and every read in its name; they drain. Receiver:
+  /// ends its holds.
   /// kNotFound if there is none.
   Status cancel_request(const std::string& req_id);
   BackendStats stats();
@@ -146,6 +178,18 @@ class PdBackend {
   std::vector<std::string> transports() const;
   /// Sender: those really in use, agreed with the receivers that it is connected to now.
   std::vector<std::string> transports_in_use();
+
+  Role role() const;
+  /// Makes this process a sender, a receiver or both, from now on. It must be drained:
+  /// kFailedPrecondition names what is still under way (requests, puts, reads, claims, pins, memory
+  /// objects, pages in quarantine), and nothing has happened. Otherwise it comes back as another
+  /// incarnation, with the same options: its peers lose their connections and meet it anew, its
+  /// ports are bound again (those given as 0 to others), and what was retained as cache is gone.
+  ///
+  /// Waits until that is done; calls meanwhile get kUnavailable. kInvalidArgument if the options
+  /// lack what the role needs. If it can't begin in the new role (a port is taken), it begins again
+  /// in the old one and the error says why; if that fails too it is closed. Not from a callback.
+  Status change_role(Role role);
 
   // ---- receiver ----------------------------------------------------------------------------
 
@@ -174,7 +218,7 @@ class PdBackend {
   /// Frees every retained page; returns how many.
   std::uint64_t evict_all_retained();
 
-  /// The ports really bound.
+  /// The ports really bound; 0 for a sender.
   std::uint16_t init_port() const;
   std::uint16_t alloc_port() const;
   /// 0 if there is none.

@@ -23,9 +23,13 @@ bool is_loopback(std::string_view host) {
 
 /// Peers with the same list will refuse this process.
 void warn_of_own_role(const Options& options, const security::Credentials& credentials) {
-  const KeyRole role = options.pd_role == Role::kSender ? KeyRole::kSender : KeyRole::kReceiver;
   const security::PeerKey* const own = credentials.peers.find(credentials.own);
-  if (own != nullptr && !plays(own->role, role)) {
+  for (const KeyRole role : {KeyRole::kSender, KeyRole::kReceiver}) {
+    const bool is_played =
+        role == KeyRole::kSender ? sends(options.pd_role) : receives(options.pd_role);
+    if (own == nullptr || !is_played || plays(own->role, role)) {
+      continue;
+    }
     log::warning("this process is a {}, but {} gives its key ({}) the role {}", to_string(role),
                  options.pd_peer_keys_file, own->name, to_string(own->role));
   }
@@ -35,7 +39,7 @@ void warn_of_own_role(const Options& options, const security::Credentials& crede
 
 StatusOr<std::shared_ptr<const security::Credentials>> load_credentials(const Options& options) {
   if (options.pd_security == Security::kNone) {
-    if (options.pd_role == Role::kReceiver && !is_loopback(options.pd_peer_host)) {
+    if (receives(options.pd_role) && !is_loopback(options.pd_peer_host)) {
       log::warning(
           "pd_security is none and pd_peer_host is {}: whoever reaches the ports can read and "
           "change KV caches; see docs/security.md",

@@ -1,7 +1,5 @@
-// What PdBackend hides: its options, its stack, and the gate that close() shuts.
+// What PdBackend hides: its options, its stack, and the gate that close() and change_role() shut.
 #pragma once
-
-#include <fmt/format.h>
 
 #include <atomic>
 #include <future>
@@ -17,121 +15,108 @@
 
 namespace baton {
 
+/// What a call is for.
+enum class Half : std::uint8_t { kAny, kSender, kReceiver };
+
 class PdBackend::Impl {
  public:
-  Impl(Options options, CacheLayout layout, std::unique_ptr<Stack> stack)
-      : options_(std::move(options)),
-        layout_(std::move(layout)),
-        stack_(std::move(stack)),
-        transports_(stack_->transport_names()) {
-    if (options_.pd_role == Role::kReceiver) {
-      stack_->loop().run_sync([this] {
-        init_port_ = port_of(stack_->receiver().init_endpoint());
-        alloc_port_ = port_of(stack_->receiver().alloc_endpoint());
-        if (const std::string query = stack_->receiver().query_endpoint(); !query.empty()) {
-          query_port_ = port_of(query);
-        }
-      });
-    }
-  }
+  Impl(Options options, CacheLayout layout, std::unique_ptr<Stack> stack);
 
-  Status check_role(Role needed) const {
-    if (options_.pd_role == needed) {
-      return absl::OkStatus();
-    }
-    return absl::FailedPreconditionError(fmt::format("this needs pd_role {}, the backend is a {}",
-                                                     role_name(needed),
-                                                     role_name(options_.pd_role)));
-  }
+  /// A call's hold on the stack: nothing takes it down meanwhile. So short that close() and
+  /// change_role() can wait for it: a call gives it back before it waits for anything.
+  class Use {
+   public:
+    Use(Impl& impl, Stack& stack, const Options& options)
+        : impl_(&impl), stack_(&stack), options_(&options) {}
+    ~Use();
+    Use(Use&& other) noexcept
+        : impl_(std::exchange(other.impl_, nullptr)),
+          stack_(other.stack_),
+          options_(other.options_) {}
+    Use& operator=(Use&&) = delete;
 
-  Status check_open(Role needed) {
-    {
-      const MutexLock lock(mutex_);
-      if (closed_) {
-        return closed_error();
-      }
+    Stack& stack() const { return *stack_; }
+    /// With the role of now.
+    const Options& options() const { return *options_; }
+    /// The role has that half.
+    Status check(Half needed) const;
+    /// On the progress thread nothing may be waited for.
+    Status check_may_wait() const;
+    /// Runs on the loop, with this stack.
+    template <typename Work>
+    void post(Work work) const {
+      stack_->loop().post([stack = stack_, work = std::move(work)]() mutable { work(*stack); });
     }
-    return check_role(needed);
-  }
 
-  /// Runs on the loop, before close() begins; false once it has begun (the task is dropped).
-  bool post(Task task) {
-    const MutexLock lock(mutex_);
-    if (closed_) {
-      return false;
-    }
-    stack_->loop().post(std::move(task));
-    return true;
-  }
+   private:
+    Impl* impl_;
+    Stack* stack_;
+    const Options* options_;
+  };
+
+  /// kFailedPrecondition when closed, or if the role hasn't that half; kUnavailable while the role
+  /// changes.
+  StatusOr<Use> use(Half needed);
 
   /// Runs `work` on the loop and waits for its result.
   template <typename Work, typename Result = std::invoke_result_t<Work, Stack&>>
-  StatusOr<Result> call(Work work) {
+  StatusOr<Result> call(Half needed, Work work) {
     std::promise<Result> promise;
     auto result = promise.get_future();
-    if (Status fine = check_may_wait(); !fine.ok()) {
-      return fine;
-    }
-    if (!post([&] { promise.set_value(work(*stack_)); })) {
-      return closed_error();
+    {
+      auto used = use(needed);
+      if (!used.ok()) {
+        return used.status();
+      }
+      if (Status fine = used->check_may_wait(); !fine.ok()) {
+        return fine;
+      }
+      used->post([&](Stack& stack) { promise.set_value(work(stack)); });
     }
     return result.get();
   }
 
-  Status check_may_wait() {
-    const MutexLock lock(mutex_);
-    if (closed_) {
-      return closed_error();
-    }
-    if (stack_->loop().on_loop()) {
-      return absl::FailedPreconditionError(
-          std::string("a call that waits was made inside one of Baton's callbacks; it would wait "
-                      "for itself"));
-    }
-    return absl::OkStatus();
-  }
-
-  void close() {
-    {
-      const MutexLock lock(mutex_);
-      if (std::exchange(closed_, true)) {
-        return;
-      }
-    }
-    stack_->close();
-  }
+  Status change_role(Role role);
+  void close();
 
   /// A place among pd_max_puts, or nothing.
-  std::shared_ptr<void> take_put_slot() {
-    if (puts_->fetch_add(1) >= options_.pd_max_puts) {
-      puts_->fetch_sub(1);
-      return nullptr;
-    }
-    return {this, [puts = puts_](void*) { puts->fetch_sub(1); }};
-  }
+  std::shared_ptr<void> take_slot(const Use& use);
 
-  static Status closed_error() {
-    return absl::FailedPreconditionError(std::string("the backend is closed"));
-  }
+  Role role();
+  std::vector<std::string> transports();
+  std::uint16_t init_port();
+  std::uint16_t alloc_port();
+  std::uint16_t query_port();
 
-  const Options options_;
   const CacheLayout layout_;
-  const std::unique_ptr<Stack> stack_;
-  const std::vector<std::string> transports_;
-  std::uint16_t init_port_ = 0;
-  std::uint16_t alloc_port_ = 0;
-  std::uint16_t query_port_ = 0;
 
  private:
-  static const char* role_name(Role role) { return role == Role::kSender ? "sender" : "receiver"; }
-  static std::uint16_t port_of(const std::string& endpoint) {
-    return static_cast<std::uint16_t>(std::stoul(endpoint.substr(endpoint.rfind(':') + 1)));
-  }
+  enum class Gate : std::uint8_t { kOpen, kChanging, kClosed };
 
-  const std::shared_ptr<std::atomic<std::uint32_t>> puts_ =
+  /// As configured, but for the role and what goes with it.
+  Options options_for(Role role) const;
+  /// In place of what was there; the gate is shut, or nobody knows the backend yet.
+  void install(std::unique_ptr<Stack> stack, Options options);
+  /// Shuts the gate, and waits until nobody is inside.
+  Status shut(Gate gate);
+  void open_again();
+
+  const Options configured_;
+  const std::shared_ptr<std::atomic<std::uint32_t>> slots_ =
       std::make_shared<std::atomic<std::uint32_t>>(0);
   Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  CondVar changed_;
+  Gate gate_ ABSL_GUARDED_BY(mutex_) = Gate::kOpen;
+  std::uint32_t users_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Replaced only while the gate is shut and nobody is inside; so a Use may look at them.
+  Options options_;
+  std::unique_ptr<Stack> stack_;
+  // What can be asked at any time.
+  Role role_ ABSL_GUARDED_BY(mutex_) = Role::kReceiver;
+  std::vector<std::string> transports_ ABSL_GUARDED_BY(mutex_);
+  std::uint16_t init_port_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint16_t alloc_port_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint16_t query_port_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace baton

@@ -63,15 +63,21 @@ bool is_partial(const TensorMeta& meta, const TensorMeta& full) {
   return cut.ok() && meta == *cut;
 }
 
-Status check_object(std::size_t index, const MemoryObj& object, bool is_last,
-                    const CacheLayout& layout, const Options& options, const void* pool) {
+/// There, and of this backend's staging: a page of the receiver's half, as a claim has it, is none.
+Status check_origin(std::size_t index, const MemoryObj& object, const void* pool,
+                    std::uint32_t first_staging_page) {
   if (!object) {
     return invalid(fmt::format("memory object {} is empty", index));
   }
-  if (object.pool() != pool) {
+  if (object.pool() != pool || object.page() < first_staging_page) {
     return invalid(fmt::format(
-        "memory object {} is not of this backend's buffer; take it from allocate()", index));
+        "memory object {} is not of this backend's staging; take it from allocate()", index));
   }
+  return absl::OkStatus();
+}
+
+Status check_object(std::size_t index, const MemoryObj& object, bool is_last,
+                    const CacheLayout& layout, const Options& options) {
   const TensorMeta& meta = object.meta();
   if (meta == layout.full_chunk) {
     return absl::OkStatus();
@@ -123,12 +129,12 @@ Status check_layout(const CacheLayout& layout, const Options& options) {
   }
   const std::size_t ports =
       std::min(options.pd_peer_init_port.size(), options.pd_peer_alloc_port.size());
-  if (options.pd_role == Role::kReceiver && ports > 0 && layout.worker_id >= ports) {
+  if (receives(options.pd_role) && ports > 0 && layout.worker_id >= ports) {
     return invalid(fmt::format(
         "pd_peer_init_port and pd_peer_alloc_port have entries for {} ranks, this is rank {}",
         ports, layout.worker_id));
   }
-  if (options.pd_role == Role::kReceiver && layout.world_size > 1 &&
+  if (receives(options.pd_role) && layout.world_size > 1 &&
       (ports != layout.world_size || options.pd_peer_alloc_port[0] == 0)) {
     return invalid(fmt::format(
         "a group of {} ranks needs as many ports in pd_peer_init_port and pd_peer_alloc_port, and "
@@ -164,7 +170,20 @@ StatusOr<BufferShape> buffer_shape(const CacheLayout& layout, const Options& opt
         "pd_buffer_size {} holds {} pages of {} bytes (one chunk); allowed are 1 to 2^32 - 1",
         options.pd_buffer_size, pages, page));
   }
-  return BufferShape{page, static_cast<std::uint32_t>(pages)};
+  const std::size_t staging_bytes = options.pd_staging_buffer_size == 0
+                                        ? options.pd_buffer_size / 2
+                                        : options.pd_staging_buffer_size;
+  const std::size_t staging = options.pd_role == Role::kBoth     ? staging_bytes / page
+                              : options.pd_role == Role::kSender ? pages
+                                                                 : 0;
+  if (options.pd_role == Role::kBoth && (staging == 0 || staging >= pages)) {
+    return invalid(fmt::format(
+        "pd_buffer_size {} and pd_staging_buffer_size {} make {} pages of {} bytes (one chunk), {} "
+        "of them staging; each side of a process that is both needs at least one",
+        options.pd_buffer_size, options.pd_staging_buffer_size, pages, page, staging));
+  }
+  return BufferShape{page, static_cast<std::uint32_t>(pages),
+                     static_cast<std::uint32_t>(pages - staging)};
 }
 
 receiver::Config receiver_config(const CacheLayout& layout, const Options& options) {
@@ -192,6 +211,7 @@ receiver::Config receiver_config(const CacheLayout& layout, const Options& optio
   config.lease = options.pd_lease_ms;
   config.max_peer_requests = options.pd_max_peer_requests;
   config.max_peer_chunks = options.pd_max_peer_chunks;
+  config.max_peer_reads = options.pd_max_peer_reads;
   config.versions = {options.pd_protocol_min, options.pd_protocol_max};
   return config;
 }
@@ -274,9 +294,13 @@ StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
     return invalid(
         fmt::format("{} keys in one put; pd_max_keys is {}", keys.size(), options.pd_max_keys));
   }
+  const auto shape = buffer_shape(layout, options);
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (Status fine = check_object(i, objects[i], i + 1 == objects.size(), layout, options, pool);
-        !fine.ok()) {
+    Status fine = check_origin(i, objects[i], pool, shape.ok() ? shape->receiver_pages : 0);
+    if (fine.ok()) {
+      fine = check_object(i, objects[i], i + 1 == objects.size(), layout, options);
+    }
+    if (!fine.ok()) {
       return fine;
     }
   }
@@ -297,6 +321,51 @@ StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
   put.total_chunks = spec.total_chunks;
   put.timeout = spec.timeout.value_or(options.pd_put_timeout_ms);
   return put;
+}
+
+StatusOr<sender::ReadSpec> to_read_spec(std::span<const CacheEngineKey> keys,
+                                        std::span<const MemoryObj> objects,
+                                        const TransferSpec& spec, const CacheLayout& layout,
+                                        const Options& options, const void* pool) {
+  if (Status fine = check_req_id(spec.req_id, options); !fine.ok()) {
+    return fine;
+  }
+  if (keys.empty() || keys.size() != objects.size()) {
+    return invalid(
+        fmt::format("a read needs as many memory objects as keys, at least one; that of {} has {} "
+                    "keys and {} objects",
+                    spec.req_id, keys.size(), objects.size()));
+  }
+  if (keys.size() > options.pd_max_keys) {
+    return invalid(
+        fmt::format("{} keys in one read; pd_max_keys is {}", keys.size(), options.pd_max_keys));
+  }
+  const auto shape = buffer_shape(layout, options);
+  absl::flat_hash_set<std::uint32_t> pages;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (Status fine = check_origin(i, objects[i], pool, shape.ok() ? shape->receiver_pages : 0);
+        !fine.ok()) {
+      return fine;
+    }
+    const TensorMeta& meta = objects[i].meta();
+    if (meta != layout.full_chunk && !is_partial(meta, layout.full_chunk)) {
+      return invalid(fmt::format("memory object {} is {}; a chunk here is {}, or has fewer tokens",
+                                 i, describe(meta), describe(layout.full_chunk)));
+    }
+    if (!pages.insert(objects[i].page()).second) {
+      return invalid(fmt::format("memory object {} has the page of another one in this read", i));
+    }
+  }
+  auto texts = to_strings(keys, layout);
+  if (!texts.ok()) {
+    return texts.status();
+  }
+  sender::ReadSpec read;
+  read.req_id = spec.req_id;
+  read.keys = *std::move(texts);
+  read.objects.assign(objects.begin(), objects.end());
+  read.timeout = spec.timeout.value_or(options.pd_read_timeout_ms);
+  return read;
 }
 
 StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayout& layout,

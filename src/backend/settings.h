@@ -12,6 +12,7 @@
 #include "src/sender/config.h"
 #include "src/sender/peer_link.h"
 #include "src/sender/put_task.h"
+#include "src/sender/read_task.h"
 #include "src/sender/sender.h"
 #include "src/wire/messages.h"
 
@@ -25,6 +26,7 @@ wire::Limits to_limits(const Options& options);
 struct BufferShape {
   std::size_t page_bytes = 0;
   std::uint32_t page_count = 0;
+  std::uint32_t receiver_pages = 0;  ///< the first ones; the others are staging
 };
 /// One full chunk a page, as many as pd_buffer_size holds.
 StatusOr<BufferShape> buffer_shape(const CacheLayout& layout, const Options& options);
@@ -41,6 +43,11 @@ StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
                                       std::span<const MemoryObj> objects, const TransferSpec& spec,
                                       const CacheLayout& layout, const Options& options,
                                       const void* pool);
+/// The same of a read.
+StatusOr<sender::ReadSpec> to_read_spec(std::span<const CacheEngineKey> keys,
+                                        std::span<const MemoryObj> objects,
+                                        const TransferSpec& spec, const CacheLayout& layout,
+                                        const Options& options, const void* pool);
 StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayout& layout,
                                         const Options& options);
 /// The keys as strings; kInvalidArgument for one that is malformed, of another worker, or twice.

@@ -1,6 +1,9 @@
 #include "src/backend/stack.h"
 
+#include <fmt/format.h>
+
 #include <future>
+#include <string_view>
 #include <utility>
 
 #include "src/backend/credentials.h"
@@ -35,6 +38,7 @@ StatusOr<std::unique_ptr<Stack>> Stack::create(const Options& options, const Cac
     return buffer.status();
   }
   stack->buffer_ = *std::move(buffer);
+  stack->receiver_pages_ = shape->receiver_pages;
   auto loop = EventLoop::create("baton", options.busy_poll ? kBusyPollSpin : Duration::zero());
   if (!loop.ok()) {
     return loop.status();
@@ -75,8 +79,19 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   zmq.max_message_bytes = options_.pd_max_message_bytes;
   zmq.credentials = credentials_;
   network_ = std::make_unique<control::ZmqNetwork>(*loop_, zmq);
-  if (options_.pd_role == Role::kSender) {
-    staging_ = StagingPool::create(buffer_, loop_ref_);
+  if (receives(options_.pd_role)) {
+    auto made = receiver::Receiver::create(
+        {*loop_, *network_, transports, buffer_, loop_ref_, epoch_, receiver_pages_, stock_.get()},
+        receiver_config(layout, options_), std::move(faults.receiver));
+    if (!made.ok()) {
+      return made.status();
+    }
+    receiver_ = *std::move(made);
+    log::info("receiver {} listens on {} (init) and {} (alloc)", epoch_.brief(),
+              receiver_->init_endpoint(), receiver_->alloc_endpoint());
+  }
+  if (sends(options_.pd_role)) {
+    staging_ = StagingPool::create(buffer_, loop_ref_, receiver_pages_);
     auto made =
         sender::Sender::create({*loop_, *network_, transports, staging_, stock_.get()},
                                sender_config(layout, options_, epoch_), std::move(faults.sender));
@@ -84,18 +99,54 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
       return made.status();
     }
     sender_ = *std::move(made);
-    return absl::OkStatus();
   }
-  auto made = receiver::Receiver::create(
-      {*loop_, *network_, transports, buffer_, loop_ref_, epoch_, stock_.get()},
-      receiver_config(layout, options_), std::move(faults.receiver));
-  if (!made.ok()) {
-    return made.status();
+  if (options_.pd_role == Role::kBoth) {
+    split_ = std::make_unique<RoleSplit>(receiver_->observer(), sender_->observer());
+    for (transport::Transport* transport : transports) {
+      transport->set_observer(split_.get());
+    }
   }
-  receiver_ = *std::move(made);
-  log::info("receiver {} listens on {} (init) and {} (alloc)", epoch_.brief(),
-            receiver_->init_endpoint(), receiver_->alloc_endpoint());
   return absl::OkStatus();
+}
+
+// ---- changing roles ----------------------------------------------------------------------------
+
+std::string Stack::under_way_on_loop() {
+  std::string found;
+  const auto add = [&found](std::uint64_t count, std::string_view what) {
+    if (count > 0) {
+      found += fmt::format("{}{} {}", found.empty() ? "" : ", ", count, what);
+    }
+  };
+  if (sender_ != nullptr) {
+    const auto stats = sender_->stats();
+    const auto staging = staging_->counts();
+    add(stats.requests, "requests of its own");
+    add(stats.puts, "puts");
+    add(stats.reads, "reads");
+    add(staging.total - staging.free + staging.reserved, "staging pages in use or reserved");
+  }
+  if (receiver_ != nullptr) {
+    const auto stats = receiver_->stats();
+    add(stats.requests, "requests of senders");
+    add(stats.reads, "reads by others");
+    add(stats.claims, "claims or gets that wait");
+    add(stats.pages.held, "pages held by claims, pins or memory objects");
+    add(stats.pages.granted, "pages being written");
+    add(stats.pages.quarantined, "pages in quarantine");
+  }
+  return found;
+}
+
+std::string Stack::retire() {
+  std::string found;
+  loop_->run_sync([&] {
+    found = under_way_on_loop();
+    if (found.empty() && receiver_ != nullptr) {
+      receiver_->close();
+    }
+  });
+  return found;
 }
 
 Stack::~Stack() {

@@ -21,7 +21,7 @@ using Made = StatusOr<std::unique_ptr<Transport>>;
 transport::TcpOptions line_of(const Options& options, const std::vector<std::uint16_t>& ports,
                               std::uint32_t worker_id) {
   transport::TcpOptions line;
-  line.listen = options.pd_role == Role::kReceiver;
+  line.listen = receives(options.pd_role);
   line.host = options.pd_peer_host;
   line.port = worker_id < ports.size() ? ports[worker_id] : std::uint16_t{0};
   return line;
@@ -41,6 +41,15 @@ Made make_ucx(Reactor& reactor, const Epoch& self, const Options& options,
   ucx.insecure = options.insecure_data_plane;
   ucx.stall_limit = options.pd_ucx_stall_timeout_ms;
   return transport::UcxTransport::create(reactor, self, std::move(ucx));
+}
+
+Made make_nixl(Reactor& reactor, const Epoch& self, const Options& options,
+               std::uint32_t worker_id) {
+  transport::NixlOptions nixl;
+  nixl.line = line_of(options, options.pd_peer_ucx_port, worker_id);
+  nixl.insecure = options.insecure_data_plane;
+  nixl.stall_limit = options.pd_ucx_stall_timeout_ms;
+  return transport::make_nixl_transport(reactor, self, std::move(nixl));
 }
 
 Made attached(Made made, RegisteredBuffer& buffer) {
@@ -73,6 +82,11 @@ StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
     } else {
       made.push_back(std::move(ucx));
     }
+  }
+  // Never by `auto`: nothing that it does is not done better by one of the others
+  // (docs/interop.md).
+  if (choice == TransportChoice::kNixl) {
+    made.push_back(attached(make_nixl(reactor, self, options, worker_id), buffer));
   }
   if (any || choice == TransportChoice::kTcp) {
     made.push_back(attached(make_tcp(reactor, self, options, worker_id), buffer));

@@ -11,7 +11,7 @@ namespace baton {
 /// is also the floor: a fleet that is past a version refuses it.
 struct VersionRange {
   std::uint32_t min = 1;
-  std::uint32_t max = 2;
+  std::uint32_t max = 3;
 
   bool contains(std::uint32_t version) const { return min <= version && version <= max; }
   /// The highest version that both speak.
@@ -22,12 +22,17 @@ struct VersionRange {
 };
 
 /// All that this code speaks.
-inline constexpr VersionRange kProtocolVersions{1, 2};
+inline constexpr VersionRange kProtocolVersions{1, 3};
 
 /// Since version 2: heartbeats and leases, EndNotif, and that AllocRequest, OpenRequest and
 /// CommitRequest may come again.
 constexpr bool has_leases(std::uint32_t version) {
   return version >= 2;
+}
+
+/// Since version 3.
+constexpr bool has_reads(std::uint32_t version) {
+  return version >= 3;
 }
 
 }  // namespace baton

@@ -22,9 +22,10 @@ constexpr std::array kTable{
     // LMCache's keys.
     OptionRow{"enable_pd", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kBool, "true"}, kNone,
               "LMCache's switch; true if it is there at all", "a Baton back end does nothing else"},
-    OptionRow{"pd_role", Origin::kLmcache, &Options::pd_role, kNone,
-              "sender: prefill, puts chunks; receiver: decode, holds the pages",
-              "one process that is both is not supported yet"},
+    OptionRow{
+        "pd_role", Origin::kLmcache, &Options::pd_role, kNone,
+        "sender: prefill, puts and reads chunks; receiver: decode, holds the pages; both: one "
+        "process that does either"},
     OptionRow{"pd_buffer_size", Origin::kLmcache, &Options::pd_buffer_size, kBufferBytes,
               "bytes of the registered buffer: a sender's staging, a receiver's pages; "
               "must be given"},
@@ -45,9 +46,8 @@ constexpr std::array kTable{
               "sender: the proxy's port; needed with pd_proxy_host"},
     OptionRow{"pd_skip_proxy_notification", Origin::kLmcache, &Options::pd_skip_proxy_notification,
               kNone, "sender: never tell the proxy"},
-    OptionRow{"pd_bidirectional", Origin::kLmcache, OnlyValue{OnlyValue::Kind::kBool, "false"},
-              kNone, "accepted if false", "transfers both ways are not supported yet",
-              "Baton's transfers go one way"},
+    OptionRow{"pd_bidirectional", Origin::kLmcache, &Options::pd_bidirectional, kNone,
+              "LMCache's switch for one process that puts and reads; true only with pd_role: both"},
     OptionRow{"pd_allocation_timeout_sec", Origin::kLmcache,
               Seconds{&Options::pd_admission_timeout_ms, "pd_admission_timeout_ms"}, kTimeMs,
               "pd_admission_timeout_ms in seconds", kFinite},
@@ -67,11 +67,15 @@ constexpr std::array kTable{
               "hand over a last chunk that is not full"},
 
     // Baton's own.
+    OptionRow{"pd_staging_buffer_size", Origin::kBaton, &Options::pd_staging_buffer_size,
+              Range{0, kBufferBytes.max},
+              "both: how much of pd_buffer_size is the sender's staging; 0: half of it"},
     OptionRow{"pd_peer_data_port", Origin::kBaton, &Options::pd_peer_data_port, kPort,
               "receiver: the tcp transport's port, one per rank; none or 0 asks for any"},
-    OptionRow{"pd_peer_ucx_port", Origin::kBaton, &Options::pd_peer_ucx_port, kPort,
-              "receiver: the TCP port at which ucx connections begin, one per rank; none or 0 asks "
-              "for any"},
+    OptionRow{
+        "pd_peer_ucx_port", Origin::kBaton, &Options::pd_peer_ucx_port, kPort,
+        "receiver: the TCP port at which ucx or nixl connections begin, one per rank; none or "
+        "0 asks for any"},
     OptionRow{
         "pd_proxy_kind", Origin::kBaton, &Options::pd_proxy_kind, kNone,
         "sender: what listens there; baton hears of failures too, stock knows ProxyNotif alone"},
@@ -80,13 +84,16 @@ constexpr std::array kTable{
     OptionRow{"pd_stock_peers", Origin::kBaton, &Options::pd_stock_peers, kNone,
               "allow: LMCache's own senders and receivers, over NIXL (docs/interop.md says what "
               "then holds)"},
-    OptionRow{"pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
-              "how bytes travel; auto: the best that both sides have; ucx: RDMA (docs/rdma.md)"},
+    OptionRow{
+        "pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
+        "how bytes travel; auto: the best of shm, ucx and tcp that both sides have; ucx: RDMA "
+        "(docs/rdma.md); nixl: by NIXL, if built with it (docs/interop.md)"},
     OptionRow{"pd_ucx_rails", Origin::kBaton, &Options::pd_ucx_rails, kNone,
               "RDMA devices that a put is spread over, as UCX_NET_DEVICES names them; none: UCX "
               "chooses one"},
     OptionRow{"insecure_data_plane", Origin::kBaton, &Options::insecure_data_plane, kNone,
-              "lets ucx write over TCP, for experiments: whoever can connect can write anywhere in "
+              "lets ucx and nixl write over TCP, for experiments: whoever can connect can write "
+              "anywhere in "
               "the process"},
     OptionRow{"pd_integrity", Origin::kBaton, &Options::pd_integrity, kNone,
               "digests: full verifies before a commit is acknowledged, paranoid again at claim, "
@@ -111,6 +118,9 @@ constexpr std::array kTable{
               "how long a request may wait for pages and staging", kFinite},
     OptionRow{"pd_put_timeout_ms", Origin::kBaton, &Options::pd_put_timeout_ms, kTimeMs,
               "how long a put may take, waiting for admission excluded", kFinite},
+    OptionRow{"pd_read_timeout_ms", Origin::kBaton, &Options::pd_read_timeout_ms, kTimeMs,
+              "how long a read may take; a receiver takes none longer than its pd_claim_ttl_ms",
+              kFinite},
     OptionRow{"pd_request_idle_timeout_ms", Origin::kBaton, &Options::pd_request_idle_timeout_ms,
               kTimeMs, "sender: an open request without a put for this long is cancelled", kFinite},
     OptionRow{"pd_lease_ms", Origin::kBaton, &Options::pd_lease_ms, kLeaseMs,
@@ -120,9 +130,11 @@ constexpr std::array kTable{
     OptionRow{"pd_drain_timeout_ms", Origin::kBaton, &Options::pd_drain_timeout_ms, kTimeMs,
               "how long a failed put may wait for its own writes before the connection is cut",
               kFinite},
-    OptionRow{"pd_ucx_stall_timeout_ms", Origin::kBaton, &Options::pd_ucx_stall_timeout_ms, kTimeMs,
-              "how long RDMA writes to a receiver may stand still before its connection is cut",
-              kFinite},
+    OptionRow{
+        "pd_ucx_stall_timeout_ms", Origin::kBaton, &Options::pd_ucx_stall_timeout_ms, kTimeMs,
+        "how long RDMA writes, or NIXL's, to a receiver may stand still before its connection is "
+        "cut",
+        kFinite},
     OptionRow{"pd_claim_timeout_ms", Origin::kBaton, &Options::pd_claim_timeout_ms, kTimeMs,
               "how long a claim waits for its chunks; at least pd_put_timeout_ms", kFinite},
     OptionRow{"pd_claim_ttl_ms", Origin::kBaton, &Options::pd_claim_ttl_ms, kTimeMs,
@@ -140,9 +152,12 @@ constexpr std::array kTable{
               "receiver: requests of one sender that are live or waiting"},
     OptionRow{"pd_max_peer_chunks", Origin::kBaton, &Options::pd_max_peer_chunks,
               Range{0, UINT32_MAX},
-              "receiver: chunks, each a hold and a page, of one sender's requests; 0: no limit"},
+              "receiver: chunks, each a hold and a page, of one sender's requests, and as many of "
+              "its reads; 0: no limit"},
+    OptionRow{"pd_max_peer_reads", Origin::kBaton, &Options::pd_max_peer_reads, kCount,
+              "receiver: reads of one reader that are held"},
     OptionRow{"pd_max_puts", Origin::kBaton, &Options::pd_max_puts, kCount,
-              "sender: puts under way"},
+              "sender: puts and reads under way"},
     OptionRow{"pd_protocol_min", Origin::kBaton, &Options::pd_protocol_min, kVersion,
               "oldest version of Baton's protocol that is spoken"},
     OptionRow{"pd_protocol_max", Origin::kBaton, &Options::pd_protocol_max, kVersion,

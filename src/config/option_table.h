@@ -74,11 +74,13 @@ struct Choice {
   Enum value;
 };
 
-inline constexpr Choice<Role> kRoles[] = {{"sender", Role::kSender}, {"receiver", Role::kReceiver}};
+inline constexpr Choice<Role> kRoles[] = {
+    {"sender", Role::kSender}, {"receiver", Role::kReceiver}, {"both", Role::kBoth}};
 inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoice::kAuto},
                                                           {"shm", TransportChoice::kShm},
                                                           {"tcp", TransportChoice::kTcp},
-                                                          {"ucx", TransportChoice::kUcx}};
+                                                          {"ucx", TransportChoice::kUcx},
+                                                          {"nixl", TransportChoice::kNixl}};
 inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
 inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},

@@ -184,6 +184,30 @@ Status check_time_limits(const Options& options) {
   return absl::OkStatus();
 }
 
+/// What is only meant for one process that is sender and receiver.
+Status check_roles(const Options& options) {
+  if (options.pd_role == Role::kBoth) {
+    return options.pd_staging_buffer_size < options.pd_buffer_size
+               ? absl::OkStatus()
+               : invalid(fmt::format(
+                     "pd_staging_buffer_size is {}, pd_buffer_size {}: nothing is left for the "
+                     "receiver's pages",
+                     options.pd_staging_buffer_size, options.pd_buffer_size));
+  }
+  if (options.pd_staging_buffer_size != 0) {
+    return invalid(fmt::format(
+        "pd_staging_buffer_size is {}, but pd_role is not both: the whole buffer has one purpose; "
+        "leave it out",
+        options.pd_staging_buffer_size));
+  }
+  if (options.pd_bidirectional) {
+    return invalid(
+        "pd_bidirectional is true, but pd_role is not both; a process that puts and reads, and is "
+        "put to and read from, has pd_role: both");
+  }
+  return absl::OkStatus();
+}
+
 Status check_versions(const Options& options) {
   if (options.pd_protocol_min > options.pd_protocol_max) {
     return invalid(fmt::format("pd_protocol_min is {}, more than pd_protocol_max, {}",
@@ -215,7 +239,13 @@ Status Options::validate() const {
   if (Status status = check_ucx(*this); !status.ok()) {
     return status;
   }
-  return pd_role == Role::kReceiver ? check_receiver(*this) : check_sender(*this);
+  if (Status status = check_roles(*this); !status.ok()) {
+    return status;
+  }
+  if (Status status = receives(pd_role) ? check_receiver(*this) : absl::OkStatus(); !status.ok()) {
+    return status;
+  }
+  return sends(pd_role) ? check_sender(*this) : absl::OkStatus();
 }
 
 }  // namespace baton

@@ -8,12 +8,18 @@
 namespace baton {
 
 std::shared_ptr<StagingPool> StagingPool::create(std::shared_ptr<RegisteredBuffer> buffer,
-                                                 std::shared_ptr<LoopRef> loop) {
-  return std::shared_ptr<StagingPool>(new StagingPool(std::move(buffer), std::move(loop)));
+                                                 std::shared_ptr<LoopRef> loop,
+                                                 std::uint32_t first_page) {
+  return std::shared_ptr<StagingPool>(
+      new StagingPool(std::move(buffer), std::move(loop), first_page));
 }
 
-StagingPool::StagingPool(std::shared_ptr<RegisteredBuffer> buffer, std::shared_ptr<LoopRef> loop)
-    : buffer_(std::move(buffer)), loop_(std::move(loop)), pages_(buffer_->page_count()) {}
+StagingPool::StagingPool(std::shared_ptr<RegisteredBuffer> buffer, std::shared_ptr<LoopRef> loop,
+                         std::uint32_t first_page)
+    : buffer_(std::move(buffer)),
+      loop_(std::move(loop)),
+      first_page_(first_page),
+      pages_(buffer_->page_count() - first_page) {}
 
 StatusOr<MemoryObj> StagingPool::allocate(const TensorMeta& meta) {
   auto taken = take(meta, 1, nullptr);
@@ -61,7 +67,7 @@ StatusOr<std::vector<MemoryObj>> StagingPool::take(const TensorMeta& meta, std::
   std::vector<MemoryObj> objects;
   objects.reserve(count);
   for (const std::uint32_t page : taken) {
-    objects.push_back(wrap(page, meta));
+    objects.push_back(wrap(first_page_ + page, meta));
   }
   return objects;
 }
@@ -140,7 +146,7 @@ void StagingPool::give_back(std::uint32_t page) {
   std::vector<Task> grants;
   {
     const MutexLock lock(mutex_);
-    pages_.give_back(page);
+    pages_.give_back(page - first_page_);
     grants = grant_waiters();
   }
   post_all(std::move(grants));

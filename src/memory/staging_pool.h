@@ -27,8 +27,10 @@ class StagingReservation;
 /// Threads: all methods from any thread.
 class StagingPool : public std::enable_shared_from_this<StagingPool> {
  public:
+  /// Of the buffer's pages from `first_page` on.
   static std::shared_ptr<StagingPool> create(std::shared_ptr<RegisteredBuffer> buffer,
-                                             std::shared_ptr<LoopRef> loop);
+                                             std::shared_ptr<LoopRef> loop,
+                                             std::uint32_t first_page = 0);
 
   /// One page for a chunk of this shape, at once. kResourceExhausted with the counts;
   /// kInvalidArgument if the chunk is larger than a page.
@@ -61,7 +63,8 @@ class StagingPool : public std::enable_shared_from_this<StagingPool> {
     Granted granted;
   };
 
-  StagingPool(std::shared_ptr<RegisteredBuffer> buffer, std::shared_ptr<LoopRef> loop);
+  StagingPool(std::shared_ptr<RegisteredBuffer> buffer, std::shared_ptr<LoopRef> loop,
+              std::uint32_t first_page);
 
   StatusOr<std::vector<MemoryObj>> take(const TensorMeta& meta, std::uint32_t count,
                                         StagingReservation* from);
@@ -75,6 +78,7 @@ class StagingPool : public std::enable_shared_from_this<StagingPool> {
 
   const std::shared_ptr<RegisteredBuffer> buffer_;
   const std::shared_ptr<LoopRef> loop_;
+  const std::uint32_t first_page_;  // the allocator counts from here
 
   mutable Mutex mutex_;
   PageAllocator pages_ ABSL_GUARDED_BY(mutex_);

@@ -15,11 +15,8 @@ constexpr int kPoison = 0xDB;
 
 }  // namespace
 
-ChunkPool::ChunkPool(RegisteredBuffer& buffer, bool poison_pages)
-    : buffer_(buffer),
-      poison_pages_(poison_pages),
-      allocator_(buffer.page_count()),
-      pages_(buffer.page_count()) {}
+ChunkPool::ChunkPool(RegisteredBuffer& buffer, std::uint32_t page_count, bool poison_pages)
+    : buffer_(buffer), poison_pages_(poison_pages), allocator_(page_count), pages_(page_count) {}
 
 ChunkPool::Counts ChunkPool::counts() const {
   Counts counts;
@@ -248,6 +245,10 @@ std::string ChunkPool::audit() const {
         entry.state == PageState::kGranted || entry.state == PageState::kCommitted;
     if (has_chunk != (entry.chunk != nullptr) || (has_chunk && entry.chunk->page != page)) {
       return fmt::format("page {}: state and chunk disagree", page);
+    }
+    if (has_chunk && entry.chunk->read_holds > entry.chunk->holds) {
+      return fmt::format("page {}: {} readers, but {} holds", page, entry.chunk->read_holds,
+                         entry.chunk->holds);
     }
     seen.free += free ? 1 : 0;
     seen.granted += entry.state == PageState::kGranted ? 1 : 0;

@@ -42,7 +42,8 @@ struct Chunk {
   State state = State::kInFlight;
   std::uint64_t digest = 0;  ///< as committed; 0 where integrity is off
   std::uint32_t holds = 0;
-  bool verifying = false;  ///< a commit of it is being checked
+  std::uint32_t read_holds = 0;  ///< of these, by readers in other processes
+  bool verifying = false;        ///< a commit of it is being checked
   /// Committed on the decoder's word, for an LMCache sender: there is no digest.
   bool vouched = false;
   /// Found damaged after its commit: no longer in the index, freed with its last hold.
@@ -71,7 +72,8 @@ class ChunkPool {
     std::uint32_t reserved = 0;
   };
 
-  ChunkPool(RegisteredBuffer& buffer, bool poison_pages);
+  /// Of the buffer's first `page_count` pages.
+  ChunkPool(RegisteredBuffer& buffer, std::uint32_t page_count, bool poison_pages);
 
   Counts counts() const;
   /// Pages that a new reservation can still be promised.

@@ -220,6 +220,30 @@ void Claims::finish(std::uint64_t id, StatusOr<Claim> result) {
 }
 
 bool Claims::pin(const std::string& key, TimePoint expiry) {
+  return add_pin(key, expiry, false);
+}
+
+bool Claims::extend_pin(const std::string& key, TimePoint expiry) {
+  if (const auto found = pins_.find(key); found != pins_.end()) {
+    const auto shared = std::find_if(found->second.begin(), found->second.end(),
+                                     [](const Pin& pin) { return pin.is_shared; });
+    if (shared != found->second.end()) {
+      if (expiry > shared->expiry) {
+        scheduler_.cancel(shared->timer);
+        shared->expiry = expiry;
+        shared->timer = scheduler_.run_at(
+            expiry, lifetime_.guard([this, key, id = shared->id] { end_pin(key, id); }));
+      }
+      return true;
+    }
+  }
+  const Chunk* chunk = table_.pool().find(key);
+  const bool is_free_for_it =
+      chunk != nullptr && (chunk->holds > chunk->read_holds || !table_.somebody_waits());
+  return is_free_for_it && add_pin(key, expiry, true);
+}
+
+bool Claims::add_pin(const std::string& key, TimePoint expiry, bool is_shared) {
   Chunk* chunk = table_.pool().find(key);
   if (chunk == nullptr || chunk->state != Chunk::State::kCommitted ||
       !table_.pool().may_hold(*chunk)) {
@@ -229,7 +253,7 @@ bool Claims::pin(const std::string& key, TimePoint expiry) {
   const std::uint64_t id = next_id_++;
   const TimerId timer =
       scheduler_.run_at(expiry, lifetime_.guard([this, key, id] { end_pin(key, id); }));
-  pins_[key].push_back({id, chunk, timer});
+  pins_[key].push_back({id, chunk, timer, expiry, is_shared});
   return true;
 }
 
@@ -238,7 +262,12 @@ bool Claims::unpin(const std::string& key) {
   if (found == pins_.end()) {
     return false;
   }
-  end_pin(key, found->second.front().id);
+  const auto oldest = std::find_if(found->second.begin(), found->second.end(),
+                                   [](const Pin& pin) { return !pin.is_shared; });
+  if (oldest == found->second.end()) {
+    return false;
+  }
+  end_pin(key, oldest->id);
   return true;
 }
 

@@ -48,9 +48,14 @@ class Claims {
   /// oldest.
   bool pin(const std::string& key, TimePoint expiry);
   bool unpin(const std::string& key);
+  /// The same as one pin, shared by all who ask by this: it lasts as long as any of them wants.
+  /// Also false for a chunk that nobody holds while a request waits for pages. Not for unpin().
+  bool extend_pin(const std::string& key, TimePoint expiry);
 
   /// Looks again at everything that waits. Called after each settled change.
   void recheck();
+  /// Claims and gets that wait.
+  std::size_t pending() const { return pending_.size(); }
   /// Fails all that waits.
   void close(const Status& why);
 
@@ -81,7 +86,10 @@ class Claims {
     std::uint64_t id;
     Chunk* chunk;
     TimerId timer;
+    TimePoint expiry;
+    bool is_shared;
   };
+  bool add_pin(const std::string& key, TimePoint expiry, bool is_shared);
   void end_pin(const std::string& key, std::uint64_t id);
 
   Scheduler& scheduler_;

@@ -29,9 +29,12 @@ struct Config {
   std::string group_leader;
   VersionRange versions = kProtocolVersions;
   std::uint32_t max_open_requests = 4'096;
-  /// Of one sender: requests, waiting ones included, and their chunks; 0: no limit.
+  /// Of one sender: requests, waiting ones included, and their chunks; 0: no limit. As many chunks
+  /// again for its reads.
   std::uint32_t max_peer_requests = 1'024;
   std::uint32_t max_peer_chunks = 0;
+  /// Reads of one reader under way.
+  std::uint32_t max_peer_reads = 256;
   /// How long silence is trusted: of a sender, about one of its requests, about a drain.
   Duration lease = std::chrono::seconds(10);
   Duration max_admission_wait = std::chrono::minutes(1);

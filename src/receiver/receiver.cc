@@ -48,10 +48,12 @@ Receiver::Receiver(Environment environment, Config config, FaultHooks faults)
     : env_(std::move(environment)),
       config_(std::move(config)),
       faults_(std::move(faults)),
-      pool_(*env_.buffer, config_.poison_pages),
+      pool_(*env_.buffer, env_.page_count == 0 ? env_.buffer->page_count() : env_.page_count,
+            config_.poison_pages),
       table_(env_.scheduler, pool_, config_, *this, [this] { claims_.recheck(); }),
       committer_(env_.scheduler, table_, config_, faults_),
-      claims_(env_.scheduler, table_, config_, env_.buffer, env_.loop) {}
+      claims_(env_.scheduler, table_, config_, env_.buffer, env_.loop),
+      reads_(env_.scheduler, table_, config_) {}
 
 Receiver::~Receiver() = default;
 
@@ -152,6 +154,8 @@ Receiver::Stats Receiver::stats() const {
   return {pool_.counts(),
           table_.size(),
           table_.waiting(),
+          reads_.count(),
+          claims_.pending(),
           peers_.size(),
           stock_ == nullptr ? 0 : stock_->peers().size(),
           rejected_messages_,
@@ -390,6 +394,8 @@ void Receiver::fence(const Epoch& sender, Peer& peer) {
   peer.fencing = true;
   env_.scheduler.cancel(std::exchange(peer.connect_timer, kNoTimer));
   peer.transport->revoke(sender, lifetime_.guard([this, sender] {
+    // What it read is kept until here as well: only now can it read no more.
+    reads_.end_fenced(sender);
     table_.release_fenced(sender);
     peers_.erase(sender);
   }));

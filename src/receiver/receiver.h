@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "src/receiver/config.h"
 #include "src/receiver/group_follower.h"
 #include "src/receiver/group_leader.h"
+#include "src/receiver/reads.h"
 #include "src/receiver/request_table.h"
 #include "src/receiver/stock_desk.h"
 #include "src/transport/transport.h"
@@ -37,6 +39,8 @@ struct Environment {
   std::shared_ptr<RegisteredBuffer> buffer;
   std::shared_ptr<LoopRef> loop;
   Epoch epoch;
+  /// How many pages, from the buffer's first on, are this receiver's; 0: all.
+  std::uint32_t page_count = 0;
   transport::StockPlane* stock = nullptr;  ///< null: LMCache's own peers are refused
 };
 
@@ -67,10 +71,21 @@ class Receiver final : private RequestListener,
   bool cancel_request(const std::string& req_id);
   std::uint32_t evict_all_retained();
 
+  struct CommittedPage {
+    std::string key;
+    std::uint32_t page = 0;
+  };
+  /// Those of `keys` that are committed here and can be kept, in order: each stays where it is for
+  /// `lease` at least. For whoever can't release what it reads; nothing proves that it has finished
+  /// by then.
+  std::vector<CommittedPage> query_committed(std::span<const std::string> keys, Duration lease);
+
   struct Stats {
     ChunkPool::Counts pages;
     std::uint64_t requests = 0;  ///< live, waiting ones included
     std::uint64_t waiting = 0;
+    std::uint64_t reads = 0;   ///< of others, out of this receiver's pages
+    std::uint64_t claims = 0;  ///< and gets, that wait
     std::uint64_t peers = 0;
     std::uint64_t stock_peers = 0;  ///< LMCache's own
     std::uint64_t rejected_messages = 0;
@@ -79,6 +94,9 @@ class Receiver final : private RequestListener,
   };
   Stats stats() const;
   std::string audit() const { return pool_.audit(); }
+
+  /// The transports' observer, until somebody who hears for two halves stands between.
+  transport::TransportObserver& observer() { return *this; }
 
   std::string init_endpoint() const { return init_->endpoint(); }
   std::string alloc_endpoint() const { return alloc_->endpoint(); }
@@ -119,6 +137,8 @@ class Receiver final : private RequestListener,
   void handle(const control::Route& from, const wire::CancelNotif& message);
   void handle(const control::Route& from, const wire::ReleaseNotif& message);
   void handle(const control::Route& from, const wire::Heartbeat& message);
+  void handle(const control::Route& from, const wire::ReadRequest& message);
+  void handle(const control::Route& from, const wire::ReadRelease& message);
   void handle(const control::Route& from, const wire::GroupJoin& message);
   void handle(const control::Route& from, const wire::GroupNotif& message);
   template <typename Other>
@@ -136,6 +156,8 @@ class Receiver final : private RequestListener,
   void schedule_sweep();
   /// Pages that are not given back: their writers are reminded, then fenced.
   void ask_for_drains();
+  /// Reads that are not released: their readers are reminded, then fenced.
+  void ask_for_releases();
   void make_group();
   /// Ends a request from this side: its sender is told, and drains.
   void end_and_tell(const RequestId& id, const Status& why);
@@ -159,6 +181,8 @@ class Receiver final : private RequestListener,
   // PageGuard
   bool may_write(const Epoch& writer, std::uint32_t page, std::uint64_t generation,
                  std::uint64_t offset_bytes, std::uint64_t length_bytes) const override;
+  bool may_read(const Epoch& reader, std::uint32_t page, std::uint64_t generation,
+                std::uint64_t offset_bytes, std::uint64_t length_bytes) const override;
   // TransportObserver
   void on_writer_connected(const Epoch& peer) override;
   void on_writer_gone(const Epoch& peer, const Status& why) override;
@@ -171,6 +195,7 @@ class Receiver final : private RequestListener,
   RequestTable table_;
   Committer committer_;
   Claims claims_;
+  Reads reads_;
   std::unique_ptr<StockDesk> stock_;         // null: refused
   std::unique_ptr<GroupLeader> leader_;      // rank 0 of a group
   std::unique_ptr<GroupFollower> follower_;  // another rank of one

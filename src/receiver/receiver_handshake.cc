@@ -87,6 +87,12 @@ bool Receiver::is_repeated(const control::Route& from, const Epoch& sender) {
 }
 
 StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
+  if (hello.epoch == env_.epoch) {
+    return absl::FailedPreconditionError(
+        fmt::format("this receiver and the sender are one process, {}: what it has it need not put "
+                    "to itself, nor read",
+                    hello.epoch.brief()));
+  }
   const auto version = choose_version(hello, config_.versions);
   if (!version.ok()) {
     return version.status();
@@ -106,7 +112,7 @@ StatusOr<wire::Welcome> Receiver::welcome(const wire::Hello& hello) {
   welcome.version = *version;
   welcome.epoch = env_.epoch;
   welcome.page_bytes = env_.buffer->page_bytes();
-  welcome.page_count = env_.buffer->page_count();
+  welcome.page_count = pool_.counts().total;
   welcome.max_keys = static_cast<std::uint32_t>(config_.limits.max_keys);
   welcome.max_message_bytes = config_.limits.max_message_bytes;
   welcome.digests = config_.integrity != Integrity::kOff;

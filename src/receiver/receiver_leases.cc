@@ -82,6 +82,7 @@ void Receiver::sweep() {
                          id.req_id, to_ms(config_.claim_ttl))));
   }
   ask_for_drains();
+  ask_for_releases();
   if (++sweeps_ % kSweepsPerLease == 0) {
     strikes_.clear();  // Forgiven: only many in a lease cut off.
   }

@@ -64,7 +64,10 @@ void Receiver::on_query(const control::Route& from, std::string_view payload) {
   const auto* query = message.ok() ? std::get_if<wire::CacheQueryRequest>(&*message) : nullptr;
   wire::CacheQueryResponse response;  // Also to nonsense: LMCache waits for it.
   if (query != nullptr) {
-    response = stock_->query(*query);
+    for (CommittedPage& page : query_committed(query->keys, config_.lease)) {
+      response.cached_keys.push_back(std::move(page.key));
+      response.cached_indexes.push_back(page.page);
+    }
   } else {
     reject(from, "query port",
            message.ok() ? absl::InvalidArgumentError(

@@ -285,6 +285,14 @@ Request* RequestTable::find(const RequestId& id) {
   return found == requests_.end() ? nullptr : found->second.get();
 }
 
+bool RequestTable::somebody_waits() const {
+  return admission_.waiting() > 0 ||
+         (group_ != nullptr &&
+          std::any_of(requests_.begin(), requests_.end(), [](const auto& entry) {
+            return entry.second->state == Request::State::kWaiting;
+          }));
+}
+
 void RequestTable::schedule_settle() {
   if (!std::exchange(settle_scheduled_, true)) {
     scheduler_.post(lifetime_.guard([this] { settle(); }));

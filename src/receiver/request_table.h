@@ -84,6 +84,8 @@ class RequestTable {
   Request* find(const RequestId& id);
   std::size_t size() const { return requests_.size(); }
   std::size_t waiting() const { return admission_.waiting(); }
+  /// A request waits for pages, here or (in a TP group) in its leader's queue.
+  bool somebody_waits() const;
 
   // ---- for a TP group ------------------------------------------------------------------------
   /// Before the first request. Requests are then admitted by all ranks together.

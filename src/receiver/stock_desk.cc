@@ -36,15 +36,11 @@ wire::AllocResponse refusal(const wire::AllocRequest& message) {
 
 StockDesk::StockDesk(Scheduler& scheduler, RequestTable& table, const Config& config,
                      const Epoch& receiver, transport::StockPlane& plane)
-    : scheduler_(scheduler),
-      table_(table),
+    : table_(table),
       config_(config),
       receiver_(receiver),
-      peers_(scheduler, plane, config, [this](const Epoch& party) { on_fenced(party); }) {}
-
-StockDesk::~StockDesk() {
-  scheduler_.cancel(shown_timer_);
-}
+      peers_(scheduler, plane, config, table.pool().counts().total,
+             [this](const Epoch& party) { on_fenced(party); }) {}
 
 // ---- AllocRequest ------------------------------------------------------------------------------
 
@@ -276,57 +272,6 @@ bool StockDesk::has_all(const std::vector<std::string>& keys) const {
     any = any || by_key_.contains(key);
   }
   return any;
-}
-
-// ---- the query port ----------------------------------------------------------------------------
-
-wire::CacheQueryResponse StockDesk::query(const wire::CacheQueryRequest& message) {
-  const TimePoint until = scheduler_.now() + config_.lease;
-  wire::CacheQueryResponse response;
-  for (const std::string& key : message.keys) {
-    Chunk* chunk = table_.pool().find(key);
-    if (chunk == nullptr || chunk->state != Chunk::State::kCommitted) {
-      continue;
-    }
-    auto shown = shown_.find(key);
-    if (shown != shown_.end() && shown->second.chunk != chunk) {
-      table_.pool().unhold(*shown->second.chunk);  // Found damaged meanwhile, and put anew.
-      shown_.erase(shown);
-      shown = shown_.end();
-    }
-    if (shown == shown_.end()) {
-      if (!table_.pool().may_hold(*chunk)) {
-        continue;
-      }
-      table_.pool().hold(*chunk);
-      shown = shown_.emplace(key, Shown{chunk, until}).first;
-    }
-    shown->second.until = until;
-    response.cached_keys.push_back(key);
-    response.cached_indexes.push_back(chunk->page);
-  }
-  if (shown_timer_ == kNoTimer && !shown_.empty()) {
-    shown_timer_ = scheduler_.run_at(until, lifetime_.guard([this] { let_go(); }));
-  }
-  return response;
-}
-
-void StockDesk::let_go() {
-  shown_timer_ = kNoTimer;
-  TimePoint next = TimePoint::max();
-  for (auto shown = shown_.begin(); shown != shown_.end();) {
-    if (shown->second.until <= scheduler_.now()) {
-      table_.pool().unhold(*shown->second.chunk);
-      shown = shown_.erase(shown);
-    } else {
-      next = std::min(next, shown->second.until);
-      ++shown;
-    }
-  }
-  if (!shown_.empty()) {
-    shown_timer_ = scheduler_.run_at(next, lifetime_.guard([this] { let_go(); }));
-  }
-  table_.schedule_settle();
 }
 
 // ---- time --------------------------------------------------------------------------------------

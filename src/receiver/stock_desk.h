@@ -31,7 +31,6 @@ class StockDesk {
 
   StockDesk(Scheduler& scheduler, RequestTable& table, const Config& config, const Epoch& receiver,
             transport::StockPlane& plane);
-  ~StockDesk();
 
   StockPeers& peers() { return peers_; }
 
@@ -41,8 +40,6 @@ class StockDesk {
                                Status& why);
   wire::AllocResponse cancel(const control::Route& from, const wire::CancelNotif& message,
                              Status& why);
-  /// Committed chunks; each stays for a lease from now on.
-  wire::CacheQueryResponse query(const wire::CacheQueryRequest& message);
 
   // ---- what the decoder says -----------------------------------------------------------------
   /// A page of it is granted to a stock peer.
@@ -84,9 +81,7 @@ class StockDesk {
   void prune();
   bool end_batches(const std::string& req_id, const Epoch* party, const Status& why);
   void on_fenced(const Epoch& party);
-  void let_go();
 
-  Scheduler& scheduler_;
   RequestTable& table_;
   const Config& config_;
   const Epoch receiver_;
@@ -95,13 +90,6 @@ class StockDesk {
   absl::flat_hash_map<std::string, std::vector<BatchId>> by_key_;  // oldest first
   BatchId last_batch_ = 0;
   bool missed_pages_ = false;  // a batch found no room since the last sweep
-  struct Shown {
-    Chunk* chunk;
-    TimePoint until;
-  };
-  std::map<std::string, Shown> shown_;  // held for who asked on the query port
-  TimerId shown_timer_ = kNoTimer;
-  Lifetime lifetime_;
 };
 
 }  // namespace baton::receiver

@@ -25,11 +25,12 @@ std::uint64_t chunk_bytes(const wire::LayoutInfo& layout) {
 }  // namespace
 
 StockPeers::StockPeers(Scheduler& scheduler, transport::StockPlane& plane, const Config& config,
-                       Fenced fenced)
+                       std::uint32_t page_count, Fenced fenced)
     : scheduler_(scheduler),
       plane_(plane),
       config_(config),
       chunk_bytes_(chunk_bytes(config.layout)),
+      page_count_(page_count),
       fenced_(std::move(fenced)) {}
 
 StockPeers::~StockPeers() {
@@ -82,6 +83,7 @@ StatusOr<wire::NixlInitResponse> StockPeers::introduce(const control::Route& fro
   peer.id = door->id;
   peer.agent_name = *name;
   peer.pages = std::move(door->pages);
+  peer.pages.resize(std::min<std::size_t>(peer.pages.size(), page_count_));
   peer.timer = scheduler_.run_after(kRegisterWait,
                                     lifetime_.guard([this, from] { forget_introduced(from); }));
   wire::NixlInitResponse response;

@@ -30,7 +30,7 @@ class StockPeers {
   /// `fenced`: no byte of that party's peers can reach a page any more.
   using Fenced = absl::AnyInvocable<void(const Epoch& party)>;
   StockPeers(Scheduler& scheduler, transport::StockPlane& plane, const Config& config,
-             Fenced fenced);
+             std::uint32_t page_count, Fenced fenced);
   ~StockPeers();
 
   /// The answers to the handshake. A refusal has empty fields, and `why` says what was wrong.
@@ -84,6 +84,7 @@ class StockPeers {
   transport::StockPlane& plane_;
   const Config& config_;
   const std::uint64_t chunk_bytes_;
+  const std::uint32_t page_count_;  // of the buffer, from its first on: what senders may be granted
   Fenced fenced_;
   Epoch unnamed_ = Epoch::random();  // the party of all that no route has named
   std::map<control::Route, Introduced> introduced_;

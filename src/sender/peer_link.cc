@@ -37,7 +37,7 @@ PeerLink::PeerLink(Scheduler& scheduler, control::Network& network,
 PeerLink::~PeerLink() {
   scheduler_.cancel(timer_);
   scheduler_.cancel(retry_timer_);
-  scheduler_.cancel(drain_timer_);
+  scheduler_.cancel(owed_timer_);
   scheduler_.cancel(beat_timer_);
 }
 
@@ -284,8 +284,8 @@ void PeerLink::finish(const Status& status) {
   } else {
     log::warning("{}", std::string(status.message()));
     const State before = std::exchange(state_, State::kIdle);
-    drains_.clear();
-    scheduler_.cancel(std::exchange(drain_timer_, kNoTimer));
+    owed_.clear();
+    scheduler_.cancel(std::exchange(owed_timer_, kNoTimer));
     scheduler_.cancel(std::exchange(beat_timer_, kNoTimer));
     if (!is_stock_ && (before == State::kConnecting || before == State::kReady)) {
       transport_->disconnect(welcome_.epoch);

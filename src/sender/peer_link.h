@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "baton/status.h"
@@ -98,6 +99,9 @@ class PeerLink {
   /// The same, and it must be acknowledged within the drain timeout; until then it is repeated.
   void send_drain(wire::DrainNotif drained);
   void on_drain_ack(const wire::DrainAck& ack);
+  /// Likewise: nothing of that read touches the receiver's pages any more.
+  void send_read_release(std::uint64_t read_id);
+  void on_read_release_ack(const wire::ReadReleaseAck& ack);
   /// The receiver takes a request again that it may have had already.
   bool may_repeat() const { return has_leases(welcome_.version); }
 
@@ -115,7 +119,7 @@ class PeerLink {
   void on_alloc_payload(std::string_view payload);
   void finish(const Status& status);
   Status check_welcome(const wire::Welcome& welcome);
-  void repeat_drains();
+  void repeat_owed();
   Status begin_stock();
   void on_stock_message(const wire::Message& message);
   void on_stock_answer(const wire::Message& message);
@@ -135,13 +139,16 @@ class PeerLink {
   TimerId timer_ = kNoTimer;
   TimerId retry_timer_ = kNoTimer;
   std::uint32_t& connections_;  // makes client identities unique
-  struct Drain {
-    wire::DrainNotif message;
+  /// A word that the receiver must acknowledge.
+  struct Owed {
+    std::variant<wire::DrainNotif, wire::ReadRelease> message;
     TimePoint deadline;
   };
-  std::deque<Drain> drains_;  // not acknowledged yet, oldest first
+  void owe(Owed word);
+  void say(const Owed& word);
+  std::deque<Owed> owed_;  // not acknowledged yet, oldest first
   std::uint64_t last_drain_ = 0;
-  TimerId drain_timer_ = kNoTimer;
+  TimerId owed_timer_ = kNoTimer;
   std::uint64_t sessions_ = 0;
   Duration beat_period_{};
   std::uint64_t beats_ = 0;

@@ -19,47 +19,79 @@ constexpr std::int64_t kDrainTries = 4;
 
 }  // namespace
 
-// ---- drains ------------------------------------------------------------------------------------
+// ---- what must be acknowledged -----------------------------------------------------------------
 
 void PeerLink::send_drain(wire::DrainNotif drained) {
+  drained.sequence = ++last_drain_;
+  owe({std::move(drained), scheduler_.now() + config_.drain_timeout});
+}
+
+void PeerLink::send_read_release(std::uint64_t read_id) {
+  const auto known = std::find_if(owed_.begin(), owed_.end(), [&](const Owed& word) {
+    const auto* release = std::get_if<wire::ReadRelease>(&word.message);
+    return release != nullptr && release->read_id == read_id;
+  });
+  if (known == owed_.end()) {
+    owe({wire::ReadRelease{parties(), read_id}, scheduler_.now() + config_.drain_timeout});
+  } else {
+    say(*known);  // Whoever asks for it has not heard it.
+  }
+}
+
+void PeerLink::owe(Owed word) {
   if (state_ != State::kReady || is_stock_) {
     return;  // The receiver sees the lost connection; an LMCache one gets a CancelNotif.
   }
-  drained.sequence = ++last_drain_;
-  drains_.push_back({std::move(drained), scheduler_.now() + config_.drain_timeout});
-  if (drain_timer_ == kNoTimer) {
-    drain_timer_ = scheduler_.run_after(config_.drain_timeout / kDrainTries,
-                                        attempt_->guard([this] { repeat_drains(); }));
+  owed_.push_back(std::move(word));
+  if (owed_timer_ == kNoTimer) {
+    owed_timer_ = scheduler_.run_after(config_.drain_timeout / kDrainTries,
+                                       attempt_->guard([this] { repeat_owed(); }));
   }
-  send_or_reset(wire::DrainNotif(drains_.back().message));
+  say(owed_.back());
+}
+
+void PeerLink::say(const Owed& word) {
+  // A copy: what can't be said resets the link, and nothing is owed any more.
+  send_or_reset(
+      std::visit([](const auto& message) { return wire::Message(message); }, word.message));
 }
 
 void PeerLink::on_drain_ack(const wire::DrainAck& ack) {
   // A receiver of version 1 doesn't echo the sequence, but answers in order.
-  const auto acknowledged = std::find_if(drains_.begin(), drains_.end(), [&](const Drain& drain) {
-    return may_repeat() ? drain.message.sequence == ack.sequence
-                        : drain.message.put_id == ack.put_id;
+  const auto acknowledged = std::find_if(owed_.begin(), owed_.end(), [&](const Owed& word) {
+    const auto* drain = std::get_if<wire::DrainNotif>(&word.message);
+    return drain != nullptr &&
+           (may_repeat() ? drain->sequence == ack.sequence : drain->put_id == ack.put_id);
   });
-  if (acknowledged != drains_.end()) {
-    drains_.erase(acknowledged);
+  if (acknowledged != owed_.end()) {
+    owed_.erase(acknowledged);
   }
 }
 
-void PeerLink::repeat_drains() {
-  drain_timer_ = kNoTimer;
-  if (drains_.empty()) {
+void PeerLink::on_read_release_ack(const wire::ReadReleaseAck& ack) {
+  std::erase_if(owed_, [&](const Owed& word) {
+    const auto* release = std::get_if<wire::ReadRelease>(&word.message);
+    return release != nullptr && release->read_id == ack.read_id;
+  });
+}
+
+void PeerLink::repeat_owed() {
+  owed_timer_ = kNoTimer;
+  if (owed_.empty()) {
     return;
   }
-  if (drains_.front().deadline <= scheduler_.now()) {
+  if (owed_.front().deadline <= scheduler_.now()) {
+    const bool drain = std::holds_alternative<wire::DrainNotif>(owed_.front().message);
     reset(absl::DeadlineExceededError(
-        fmt::format("receiver {} did not acknowledge a drain within {} ms (pd_drain_timeout_ms)",
-                    address_.init_endpoint, to_ms(config_.drain_timeout))));
+        fmt::format("receiver {} did not acknowledge {} within {} ms (pd_drain_timeout_ms)",
+                    address_.init_endpoint, drain ? "a drain" : "the release of a read",
+                    to_ms(config_.drain_timeout))));
     return;
   }
-  drain_timer_ = scheduler_.run_after(config_.drain_timeout / kDrainTries,
-                                      attempt_->guard([this] { repeat_drains(); }));
-  for (std::size_t i = 0; may_repeat() && state_ == State::kReady && i < drains_.size(); ++i) {
-    send_or_reset(wire::DrainNotif(drains_[i].message));
+  owed_timer_ = scheduler_.run_after(config_.drain_timeout / kDrainTries,
+                                     attempt_->guard([this] { repeat_owed(); }));
+  for (std::size_t i = 0; may_repeat() && state_ == State::kReady && i < owed_.size(); ++i) {
+    say(owed_[i]);
   }
 }
 

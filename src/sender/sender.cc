@@ -78,6 +78,10 @@ PeerLink& Sender::link_to(const Address& address) {
 }
 
 Status Sender::check_sole_link(const PeerLink& link, const Epoch& receiver) const {
+  if (receiver == config_.epoch) {
+    return absl::FailedPreconditionError(
+        fmt::format("receiver {} is this process itself", link.address().init_endpoint));
+  }
   for (const auto& [address, other] : links_) {
     if (other.get() != &link && other->leads_to(receiver)) {
       return absl::FailedPreconditionError(

@@ -23,6 +23,7 @@
 #include "src/sender/notifier.h"
 #include "src/sender/peer_link.h"
 #include "src/sender/put_task.h"
+#include "src/sender/read_task.h"
 #include "src/transport/transport.h"
 
 namespace baton::sender {
@@ -52,7 +53,9 @@ struct OpenSpec {
 };
 
 /// All methods on the loop; callbacks in turns of their own.
-class Sender final : private PutTask::Owner, private transport::TransportObserver {
+class Sender final : private PutTask::Owner,
+                     private ReadTask::Owner,
+                     private transport::TransportObserver {
  public:
   static StatusOr<std::unique_ptr<Sender>> create(Environment environment, Config config,
                                                   FaultHooks faults = {});
@@ -69,7 +72,11 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   /// Starts a put. Its end is told through `state` and the spec's callback.
   void submit(const Address& receiver, PutSpec spec, std::shared_ptr<detail::PutState> state);
 
-  /// Fails all attempts of that name. False if there is none.
+  /// Starts a read. Its end is told through `state` and the spec's callback.
+  void submit_read(const Address& receiver, ReadSpec spec,
+                   std::shared_ptr<detail::ReadState> state);
+
+  /// Fails all attempts of that name, and all reads. False if there is none.
   bool cancel(const std::string& req_id, const Status& why);
 
   /// Fails everything, and refuses what comes later. `idle` is called once, in a later turn, when
@@ -79,11 +86,15 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   struct Stats {
     std::uint64_t requests = 0;
     std::uint64_t puts = 0;
+    std::uint64_t reads = 0;
     std::uint64_t links = 0;
   };
-  Stats stats() const { return {requests_.size(), puts_.size(), links_.size()}; }
+  Stats stats() const { return {requests_.size(), puts_.size(), reads_.size(), links_.size()}; }
   /// Of the links that are ready; sorted, each once.
   std::vector<std::string> transports_in_use() const;
+
+  /// The transports' observer, until somebody who hears for two halves stands between.
+  transport::TransportObserver& observer() { return *this; }
 
  private:
   /// connecting → admitting → staging → open → (last put) sealed → notifying → gone; from anywhere:
@@ -120,7 +131,7 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   Sender(Environment environment, Config config, FaultHooks faults);
 
   PeerLink& link_to(const Address& address);
-  /// kFailedPrecondition if another link leads to that receiver already.
+  /// kFailedPrecondition if another link leads to that receiver already, or it is this process.
   Status check_sole_link(const PeerLink& link, const Epoch& receiver) const;
   void on_message(PeerLink& link, const wire::Message& message);
   void on_link_down(PeerLink& link, const Status& why);
@@ -156,6 +167,13 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   /// Grants for a put that has ended: nothing was written, they go back at once.
   static void drain_late(PeerLink& link, const wire::AllocResponse& response);
   static void drain_late(PeerLink& link, const wire::ChunkUpdate& update);
+  void on_read_response(PeerLink& link, const wire::ReadResponse& response);
+  /// Those that `concerns` is true for; false if there is none.
+  template <typename Condition>
+  bool fail_reads(const Status& why, Condition concerns);
+  bool fail_reads_of(const std::string& req_id, const Status& why);
+  void fail_reads_over(const PeerLink& link, const Status& why);
+  void fail_all_reads(const Status& why);
   template <typename Response>
   void dispatch(PeerLink& link, std::uint64_t put_id, const Response& response);
 
@@ -166,6 +184,8 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   void on_put_settled(PutTask& put) override;
   void on_put_failed(PutTask& put, const Status& why) override;
   void on_put_ended(PutTask& put) override;
+  // ReadTask::Owner
+  void on_read_ended(ReadTask& read) override;
   // TransportObserver
   void on_writer_connected(const Epoch& peer) override;
   void on_writer_gone(const Epoch& peer, const Status& why) override;
@@ -184,6 +204,8 @@ class Sender final : private PutTask::Owner, private transport::TransportObserve
   std::deque<RequestKey> failed_order_;
   absl::flat_hash_map<std::uint64_t, std::unique_ptr<PutTask>> puts_;
   std::uint64_t next_put_id_ = 1;
+  std::map<std::uint64_t, std::unique_ptr<ReadTask>> reads_;  // ordered: runs must be repeatable
+  std::uint64_t next_read_id_ = 1;
   std::uint32_t connections_ = 0;  // of all links: makes identities unique
   bool closing_ = false;
   Task when_idle_;

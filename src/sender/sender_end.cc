@@ -91,7 +91,8 @@ bool Sender::cancel(const std::string& req_id, const Status& why) {
   for (const RequestKey& key : attempts) {
     fail_request(key, why);
   }
-  return !attempts.empty();
+  const bool reads = fail_reads_of(req_id, why);
+  return !attempts.empty() || reads;
 }
 
 std::vector<std::string> Sender::transports_in_use() const {
@@ -114,11 +115,12 @@ void Sender::close(Task idle) {
   for (const RequestKey& key : all) {
     fail_request(key, absl::CancelledError(std::string("the backend is closed")));
   }
+  fail_all_reads(absl::CancelledError(std::string("the backend is closed")));
   tell_if_idle();
 }
 
 void Sender::tell_if_idle() {
-  if (puts_.empty() && requests_.empty() && when_idle_) {
+  if (puts_.empty() && reads_.empty() && requests_.empty() && when_idle_) {
     env_.scheduler.post(std::exchange(when_idle_, nullptr));
   }
 }
@@ -126,6 +128,7 @@ void Sender::tell_if_idle() {
 // ---- what links and transports tell ---------------------------------------------------------
 
 void Sender::on_link_down(PeerLink& link, const Status& why) {
+  fail_reads_over(link, Status(StatusCode::kUnavailable, why.message()));
   std::vector<RequestKey> affected;
   for (const auto& [key, request] : requests_) {
     if (request.link == &link) {

@@ -48,6 +48,14 @@ void Sender::on_message(PeerLink& link, const wire::Message& message) {
     if (!ends_link(link, ack->code, ack->message)) {
       link.on_drain_ack(*ack);
     }
+  } else if (const auto* read = std::get_if<wire::ReadResponse>(&message)) {
+    if (!ends_link(link, read->code, read->message)) {
+      on_read_response(link, *read);
+    }
+  } else if (const auto* released = std::get_if<wire::ReadReleaseAck>(&message)) {
+    if (!ends_link(link, released->code, released->message)) {
+      link.on_read_release_ack(*released);
+    }
   } else if (const auto* alive = std::get_if<wire::HeartbeatAck>(&message)) {
     if (!ends_link(link, alive->code, alive->message)) {
       on_heartbeat_ack(link, *alive);

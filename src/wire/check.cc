@@ -261,4 +261,48 @@ Status check(const GroupNotif& message) {
   return message.word == GroupWord::kEnded ? check_failure(message.code) : check_code(message.code);
 }
 
+Status check(const ReadRequest& message) {
+  return all_of([&] { return check_min("keys", message.keys.size(), 1); },
+                [&] { return check_min("timeout_ms", message.timeout_ms, 1); });
+}
+
+Status check(const ReadResponse& message) {
+  const std::size_t count = message.states.size();
+  Status status = all_of(
+      [&] { return check_code(message.code); },
+      [&] {
+        return message.code == 0 || count == 0
+                   ? absl::OkStatus()
+                   : invalid(fmt::format("field 'states' has {} elements although 'code' is {}",
+                                         count, message.code));
+      },
+      [&] { return check_length("pages", message.pages.size(), "states", count); },
+      [&] { return check_length("generations", message.generations.size(), "states", count); },
+      [&] { return check_length("lengths", message.lengths.size(), "states", count); },
+      [&] {
+        return message.digests.empty()
+                   ? absl::OkStatus()
+                   : check_length("digests", message.digests.size(), "states", count);
+      });
+  for (std::size_t i = 0; status.ok() && i < count; ++i) {
+    // Page 0 is a page like any other, and 0 a digest.
+    const bool hit = message.states[i] == ReadState::kHit;
+    const bool is_told = message.generations[i] != 0 && message.lengths[i] != 0;
+    const bool is_bare = message.generations[i] == 0 && message.lengths[i] == 0 &&
+                         message.pages[i] == 0 &&
+                         (message.digests.empty() || message.digests[i] == 0);
+    if (hit ? !is_told : !is_bare) {
+      status = invalid(fmt::format(
+          "field 'states' [{}] is {}, which does not fit page {}, generation {} and length {}", i,
+          static_cast<unsigned>(message.states[i]), message.pages[i], message.generations[i],
+          message.lengths[i]));
+    }
+  }
+  return status;
+}
+
+Status check(const ReadReleaseAck& message) {
+  return check_code(message.code);
+}
+
 }  // namespace baton::wire

@@ -27,6 +27,9 @@ Status check(const FailNotif& message);
 Status check(const GroupJoin& message);
 Status check(const GroupJoinAck& message);
 Status check(const GroupNotif& message);
+Status check(const ReadRequest& message);
+Status check(const ReadResponse& message);
+Status check(const ReadReleaseAck& message);
 
 /// Messages of which each field may be anything that its type can be.
 inline Status check(const ProxyNotif& /*message*/) {
@@ -51,6 +54,9 @@ inline Status check(const NixlMemRegResponse& /*message*/) {
   return absl::OkStatus();
 }
 inline Status check(const ReleaseNotif& /*message*/) {
+  return absl::OkStatus();
+}
+inline Status check(const ReadRelease& /*message*/) {
   return absl::OkStatus();
 }
 inline Status check(const Heartbeat& /*message*/) {

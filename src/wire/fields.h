@@ -319,4 +319,37 @@ void fields(V& visit, Is<GroupNotif> auto& m) {
   visit.field("message", m.message);
 }
 
+template <typename V>
+void fields(V& visit, Is<ReadRequest> auto& m) {
+  fields(visit, m.parties);
+  visit.field("read_id", m.read_id);
+  visit.field("keys", m.keys);
+  visit.field("timeout_ms", m.timeout_ms);
+}
+
+template <typename V>
+void fields(V& visit, Is<ReadResponse> auto& m) {
+  visit.field("read_id", m.read_id);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
+  visit.field("states", m.states);
+  visit.field("pages", m.pages);
+  visit.field("generations", m.generations);
+  visit.field("lengths", m.lengths);
+  visit.field("digests", m.digests);
+}
+
+template <typename V>
+void fields(V& visit, Is<ReadRelease> auto& m) {
+  fields(visit, m.parties);
+  visit.field("read_id", m.read_id);
+}
+
+template <typename V>
+void fields(V& visit, Is<ReadReleaseAck> auto& m) {
+  visit.field("read_id", m.read_id);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
+}
+
 }  // namespace baton::wire

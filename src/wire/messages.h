@@ -356,6 +356,55 @@ struct FailNotif {
   bool operator==(const FailNotif&) const = default;
 };
 
+// ---- Baton's own, since version 3 ---------------------------------------------------------------
+
+/// Reader (a sender) → receiver: hold those of these chunks that are committed, and say where they
+/// are.
+struct ReadRequest {
+  static constexpr const char* kType = "BatonReadRequest";
+  Parties parties;
+  std::uint64_t read_id = 0;  ///< unique per sender epoch
+  std::vector<std::string> keys;
+  std::uint32_t timeout_ms = 0;  ///< how long the read may take; at least 1
+  bool operator==(const ReadRequest&) const = default;
+};
+
+/// What the receiver says of one key of a read.
+enum class ReadState : std::uint8_t {
+  kHit = 0,   ///< committed, and held until the read is released
+  kMiss = 1,  ///< not here, or not now
+};
+
+/// Lists of equal length, one entry per key; digests may be empty instead.
+struct ReadResponse {
+  static constexpr const char* kType = "BatonReadResponse";
+  std::uint64_t read_id = 0;
+  std::uint32_t code = 0;  ///< absl::StatusCode; 0 is OK; otherwise the lists are empty
+  std::string message;
+  std::vector<ReadState> states;
+  std::vector<std::uint32_t> pages;        ///< 0 where missed
+  std::vector<std::uint64_t> generations;  ///< likewise
+  std::vector<std::uint64_t> lengths;      ///< bytes; likewise
+  std::vector<std::uint64_t> digests;      ///< as committed; empty where the receiver keeps none
+  bool operator==(const ReadResponse&) const = default;
+};
+
+/// Reader → receiver: nothing of this read can touch the receiver's pages any more. Idempotent.
+struct ReadRelease {
+  static constexpr const char* kType = "BatonReadRelease";
+  Parties parties;
+  std::uint64_t read_id = 0;
+  bool operator==(const ReadRelease&) const = default;
+};
+
+struct ReadReleaseAck {
+  static constexpr const char* kType = "BatonReadReleaseAck";
+  std::uint64_t read_id = 0;
+  std::uint32_t code = 0;
+  std::string message;
+  bool operator==(const ReadReleaseAck&) const = default;
+};
+
 // Among the receivers of one TP group: the followers (ranks above 0) are clients of the leader's
 // alloc port. In `parties` the sender is who sends.
 
@@ -407,6 +456,6 @@ using Message =
                  NixlMemRegResponse, Hello, Welcome, Refusal, OpenRequest, OpenResponse,
                  CommitRequest, CommitResponse, ChunkUpdate, DrainNotif, DrainAck, ReleaseNotif,
                  Heartbeat, HeartbeatAck, EndNotif, DrainRequest, FailNotif, GroupJoin,
-                 GroupJoinAck, GroupNotif>;
+                 GroupJoinAck, GroupNotif, ReadRequest, ReadResponse, ReadRelease, ReadReleaseAck>;
 
 }  // namespace baton::wire

@@ -153,6 +153,17 @@ Status get(Reader& reader, const Limits& /*limits*/, KeyState& out) {
   return status;
 }
 
+void put(Writer& writer, ReadState value) {
+  writer.integer(std::uint64_t{static_cast<std::uint8_t>(value)});
+}
+
+Status get(Reader& reader, const Limits& /*limits*/, ReadState& out) {
+  std::uint8_t number = 0;
+  Status status = read_number(reader, static_cast<std::uint8_t>(ReadState::kMiss), number);
+  out = static_cast<ReadState>(number);
+  return status;
+}
+
 void put(Writer& writer, GroupWord value) {
   writer.integer(std::uint64_t{static_cast<std::uint8_t>(value)});
 }
@@ -246,6 +257,10 @@ Status get(Reader& reader, const Limits& limits, std::vector<std::int64_t>& out)
 }
 
 Status get(Reader& reader, const Limits& limits, std::vector<KeyState>& out) {
+  return read_list(reader, limits, limits.max_keys, out);
+}
+
+Status get(Reader& reader, const Limits& limits, std::vector<ReadState>& out) {
   return read_list(reader, limits, limits.max_keys, out);
 }
 

@@ -22,12 +22,14 @@
 namespace baton::wire {
 
 /// A bool is msgpack's; whole numbers are as short as they can be; DType is LMCache's str;
-/// MemoryFormat, KeyState and GroupWord are their numbers; an Epoch is a bin of 16 bytes.
+/// MemoryFormat, KeyState, ReadState and GroupWord are their numbers; an Epoch is a bin of 16
+/// bytes.
 void put(Writer& writer, bool value);
 void put(Writer& writer, std::uint32_t value);
 void put(Writer& writer, std::uint64_t value);
 void put(Writer& writer, std::int64_t value);
 void put(Writer& writer, KeyState value);
+void put(Writer& writer, ReadState value);
 void put(Writer& writer, GroupWord value);
 void put(Writer& writer, MemoryFormat value);
 void put(Writer& writer, DType value);
@@ -40,6 +42,7 @@ Status get(Reader& reader, const Limits& limits, std::uint32_t& out);
 Status get(Reader& reader, const Limits& limits, std::uint64_t& out);
 Status get(Reader& reader, const Limits& limits, std::int64_t& out);
 Status get(Reader& reader, const Limits& limits, KeyState& out);
+Status get(Reader& reader, const Limits& limits, ReadState& out);
 Status get(Reader& reader, const Limits& limits, GroupWord& out);
 Status get(Reader& reader, const Limits& limits, MemoryFormat& out);
 Status get(Reader& reader, const Limits& limits, DType& out);
@@ -60,6 +63,7 @@ Status get(Reader& reader, const Limits& limits, std::vector<std::uint32_t>& out
 Status get(Reader& reader, const Limits& limits, std::vector<std::uint64_t>& out);
 Status get(Reader& reader, const Limits& limits, std::vector<std::int64_t>& out);
 Status get(Reader& reader, const Limits& limits, std::vector<KeyState>& out);
+Status get(Reader& reader, const Limits& limits, std::vector<ReadState>& out);
 /// Keys that pass CacheEngineKey::validate, at most max_keys, each at most max_key_bytes.
 Status get(Reader& reader, const Limits& limits, std::vector<std::string>& out);
 

@@ -23,12 +23,13 @@ void check(const baton::Options& o) {
   require(o.pd_max_open_requests > 0 && o.pd_max_peer_requests > 0, "bounds on requests");
   for (const std::chrono::milliseconds limit :
        {o.pd_handshake_timeout_ms, o.pd_admission_timeout_ms, o.pd_put_timeout_ms,
-        o.pd_request_idle_timeout_ms, o.pd_lease_ms, o.pd_drain_timeout_ms, o.pd_claim_timeout_ms,
-        o.pd_claim_ttl_ms, o.pd_shutdown_timeout_ms}) {
+        o.pd_read_timeout_ms, o.pd_request_idle_timeout_ms, o.pd_lease_ms, o.pd_drain_timeout_ms,
+        o.pd_claim_timeout_ms, o.pd_claim_ttl_ms, o.pd_shutdown_timeout_ms}) {
     require(limit.count() > 0 && limit < std::chrono::hours(24 * 366), "every wait ends");
   }
+  require(o.pd_staging_buffer_size < o.pd_buffer_size, "pages of the receiver's, or of no other");
   require(o.pd_protocol_min > 0 && o.pd_protocol_min <= o.pd_protocol_max, "versions");
-  if (o.pd_role == baton::Role::kReceiver) {
+  if (baton::receives(o.pd_role)) {
     require(!o.pd_peer_host.empty(), "a receiver has an address");
     require(o.pd_peer_init_port.size() == o.pd_peer_alloc_port.size(), "ports of each rank");
   }

@@ -1,5 +1,6 @@
-// Whatever a receiver answers on both ports: the sender lives, its put and its open request end
-// exactly once, its staging comes back (P5, P6, P8), and an honest receiver is served as ever.
+// Whatever a receiver answers on both ports: the sender lives, its put, its read and its open
+// request end exactly once, its staging comes back (P5, P6, P8), and an honest receiver is served
+// as ever.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -68,6 +69,10 @@ class Impostor final : private transport::PageGuard {
                  std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const override {
     return true;
   }
+  bool may_read(const Epoch& /*reader*/, std::uint32_t /*page*/, std::uint64_t /*generation*/,
+                std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) const override {
+    return true;
+  }
 
   World& world_;
   const Epoch sender_;
@@ -79,16 +84,26 @@ class Impostor final : private transport::PageGuard {
   control::Route alloc_route_;
 };
 
-/// Two chunks put, and a request of three opened, which waits for the staging of the put; given
-/// back at once. Both at the impostor.
+/// Two chunks put, one read, and a request of three opened, which waits for the staging of the put;
+/// given back at once. Both at the impostor.
 struct Work {
   Work(World& world, SenderNode& sender)
-      : state(std::make_shared<detail::PutState>(world.scheduler)) {
+      : state(std::make_shared<detail::PutState>(world.scheduler)),
+        read_state(std::make_shared<detail::ReadState>(world.scheduler)) {
     sender::PutSpec spec = sender.spec("put", 0, 2);
     spec.on_key_done = [this](const std::string& key, const Status& /*status*/) {
       keys_done.push_back(key);
     };
     sender->submit(Impostor::address(), std::move(spec), state);
+    sender::ReadSpec read;
+    read.req_id = "read";
+    read.keys = testing::tiny_keys(20, 1);
+    read.objects = sender.chunks(20, 1);
+    read.timeout = std::chrono::seconds(30);
+    read.on_key_done = [this](const std::string& /*key*/, const Status& /*status*/) {
+      ++times_read;
+    };
+    sender->submit_read(Impostor::address(), std::move(read), read_state);
     sender->open(
         {Impostor::address(), {"open", 0}, testing::tiny_keys(10, 3), 0, std::chrono::seconds(20)},
         [this](const auto& /*staging*/) { ++times_opened; });
@@ -96,12 +111,15 @@ struct Work {
   void check_ended() const {
     require(state->done(), "the put ended");
     require(keys_done == testing::tiny_keys(0, 2), "each key was called back once, in order");
+    require(read_state->done() && times_read == 1, "the read ended, and its key was called back");
     require(times_opened == 1, "the open request was answered once");
   }
 
   std::shared_ptr<detail::PutState> state;
+  std::shared_ptr<detail::ReadState> read_state;
   std::vector<std::string> keys_done;
   int times_opened = 0;
+  int times_read = 0;
 };
 
 void check_alive(World& world, SenderNode& sender) {

@@ -66,6 +66,9 @@ void check_within(const M& m, const Limits& limits) {
   if constexpr (requires { m.states; }) {
     require(m.states.size() == m.pages.size(), "a state for each page");
   }
+  if constexpr (requires { m.lengths; }) {
+    require(m.lengths.size() == m.pages.size(), "a length for each page");
+  }
   if constexpr (requires { m.requests; }) {
     check_attempts(m.requests, limits);
   }

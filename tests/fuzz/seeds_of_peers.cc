@@ -99,6 +99,12 @@ Step committed(std::uint32_t slice) {
   return on_alloc(wire::CommitResponse{1, slice, 0, ""});
 }
 
+/// To the read of one chunk.
+Step read_answer(wire::ReadState state, std::uint32_t page, std::uint64_t generation,
+                 std::uint64_t length) {
+  return on_alloc(wire::ReadResponse{1, 0, "", {state}, {page}, {generation}, {length}, {}});
+}
+
 Step opened() {
   return on_alloc(wire::OpenResponse{"open", 0, 0, ""});
 }
@@ -119,8 +125,19 @@ Seeds receiver_seeds() {
   const auto grants = on_alloc(alloc(1, tiny_keys(0, 2), true));
   wire::CommitRequest twice = commit(1, {0, 0});
   twice.generations = {1, 1};
+  const auto asks_to_read = [](std::uint64_t id) {
+    return on_alloc(wire::ReadRequest{parties(), id, tiny_keys(0, 3), 1'000});
+  };
   return write({
       {"handed_off", {hello(2), grants, on_alloc(commit(1, {0, 1})), quarter_seconds(4)}},
+      {"read",
+       {hello(3), grants, on_alloc(commit(1, {0, 1})), asks_to_read(1), asks_to_read(1),
+        on_alloc(wire::ReadRelease{parties(), 1})}},
+      {"read_and_not_released",
+       {hello(3), grants, on_alloc(commit(1, {0, 1})), asks_to_read(1), asks_to_read(2),
+        quarter_seconds(20), on_alloc(wire::Heartbeat{parties(), 1, {}}), quarter_seconds(20),
+        on_alloc(wire::Heartbeat{parties(), 2, {}}), quarter_seconds(20)}},
+      {"read_and_lost", {hello(3), grants, on_alloc(commit(1, {0, 1})), asks_to_read(1), broken()}},
       {"of_version_1", {hello(1), grants, on_alloc(commit(1, {0, 1})), broken()}},
       {"opened",
        {hello(2), on_alloc(wire::OpenRequest{parties(), kReq, 0, tiny_keys(0, 3), 3, 5'000}),
@@ -165,6 +182,15 @@ Seeds sender_seeds() {
        {welcome(2), allocated(kGranted, kGranted), on_alloc(wire::EndNotif{"put", 0, 1, "why"}),
         on_alloc(wire::DrainRequest{1, {0, 1}, {1, 2}}), on_alloc(wire::DrainAck{1, 0, "", 1})}},
       {"opened", {welcome(2), opened(), quarter_seconds(90)}},
+      {"read",
+       {welcome(3), read_answer(wire::ReadState::kHit, 3, 7, 128),
+        on_alloc(wire::ReadReleaseAck{1, 0, ""})}},
+      {"read_without_digest_and_released_late",
+       {welcome(3), read_answer(wire::ReadState::kMiss, 0, 0, 0), quarter_seconds(4),
+        read_answer(wire::ReadState::kHit, 3, 7, 128), quarter_seconds(20)}},
+      {"read_beyond_the_last_page",
+       {welcome(3), read_answer(wire::ReadState::kHit, kPages, 7, 128)}},
+      {"read_of_another_length", {welcome(3), read_answer(wire::ReadState::kHit, 0, 7, 129)}},
       {"forgotten",
        {welcome(2), quarter_seconds(20),
         on_alloc(wire::HeartbeatAck{1, 0, "", {{"put", 0}, {"open", 0}}})}},

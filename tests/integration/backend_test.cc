@@ -195,7 +195,7 @@ TEST_P(BackendTest, ArgumentsAreCheckedAndNothingStarts) {
   EXPECT_THAT(message_of(refuse({}, {}, to)), HasSubstr("0 keys"));
   EXPECT_THAT(message_of(refuse(small_keys(0, 1), {MemoryObj()}, to)), HasSubstr("is empty"));
   EXPECT_THAT(message_of(refuse(small_keys(0, 1), staged(*stranger, 0, 1), to)),
-              HasSubstr("not of this backend's buffer"));
+              HasSubstr("not of this backend's staging"));
   EXPECT_THAT(message_of(refuse({small_key(1), small_key(1)}, staged(*prefill, 0, 2), to)),
               HasSubstr("twice"));
   auto other_worker = small_key(1);

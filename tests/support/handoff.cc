@@ -70,7 +70,7 @@ ReceiverNode::ReceiverNode(World& world, const std::string& name, std::uint32_t 
     plane_ = std::make_unique<HubPlane>(world.stock, world.scheduler, *buffer_);
   }
   auto made = receiver::Receiver::create(
-      {world.scheduler, world.network, {transport_.get()}, buffer_, loop_, epoch_, plane_.get()},
+      {world.scheduler, world.network, {transport_.get()}, buffer_, loop_, epoch_, 0, plane_.get()},
       std::move(config), std::move(faults));
   EXPECT_TRUE(made.ok()) << made.status();
   receiver_ = *std::move(made);
@@ -173,6 +173,29 @@ std::shared_ptr<PutResult> SenderNode::submit(const sender::Address& to, sender:
   sender_->submit(to, std::move(spec), result->state);
   EXPECT_FALSE(result->done()) << "the put ended inline";
   return result;
+}
+
+std::shared_ptr<ReadSeen> SenderNode::read(const ReceiverNode& from, std::uint64_t first,
+                                           std::uint64_t count, Duration timeout) {
+  auto seen = std::make_shared<ReadSeen>();
+  seen->state = std::make_shared<detail::ReadState>(world_.scheduler);
+  sender::ReadSpec spec;
+  spec.req_id = "read";
+  spec.keys = tiny_keys(first, count);
+  spec.objects = chunks(first, count);
+  for (const MemoryObj& object : spec.objects) {
+    std::memset(object.bytes().data(), 0xEE, object.bytes().size());
+  }
+  seen->objects = spec.objects;
+  spec.timeout = timeout;
+  spec.on_key_done = [weak = std::weak_ptr(seen)](const std::string& key, const Status& status) {
+    if (const auto told = weak.lock()) {
+      told->callbacks.emplace_back(key, status);
+    }
+  };
+  sender_->submit_read(from.address(), std::move(spec), seen->state);
+  EXPECT_FALSE(seen->done()) << "the read ended inline";
+  return seen;
 }
 
 StatusOr<std::shared_ptr<StagingReservation>> SenderNode::open(const ReceiverNode& to,

@@ -78,6 +78,16 @@ struct PutResult {
   PutStats stats() const { return state->stats(); }
 };
 
+/// One read as a test sees it.
+struct ReadSeen {
+  std::shared_ptr<detail::ReadState> state;
+  std::vector<MemoryObj> objects;
+  std::vector<std::pair<std::string, Status>> callbacks;
+
+  bool done() const { return state->done(); }
+  StatusOr<ReadResult> result() const { return state->wait(std::chrono::milliseconds(0)); }
+};
+
 class SenderNode {
  public:
   SenderNode(World& world, std::uint32_t pages, sender::Config config = default_config(),
@@ -101,6 +111,9 @@ class SenderNode {
     return submit(to.address(), std::move(spec));
   }
   std::shared_ptr<PutResult> submit(const sender::Address& to, sender::PutSpec spec);
+  /// Reads keys first … first + count - 1 into staged pages full of 0xEE.
+  std::shared_ptr<ReadSeen> read(const ReceiverNode& from, std::uint64_t first, std::uint64_t count,
+                                 Duration timeout = std::chrono::seconds(30));
   /// Opens, and runs the world until there is an answer.
   StatusOr<std::shared_ptr<StagingReservation>> open(const ReceiverNode& to,
                                                      const std::string& req_id,

@@ -106,6 +106,19 @@ class RawSender {
     world_.scheduler.run_for(std::chrono::milliseconds(5));
     return result;
   }
+  /// Reads a page that is held for it.
+  StatusOr<std::vector<std::byte>> read(std::uint32_t page, std::uint64_t generation,
+                                        std::size_t bytes = 128) {
+    const auto local = buffer_->page(1).first(bytes);
+    Status result = absl::UnknownError(std::string("not done"));
+    transport_->read_batch(receiver_, {{local, page, generation, 0}},
+                           [&](const Status& status) { result = status; });
+    world_.scheduler.run_for(std::chrono::milliseconds(5));
+    if (!result.ok()) {
+      return result;
+    }
+    return std::vector(local.begin(), local.end());
+  }
   wire::CommitRequest commit(std::uint64_t put_id, std::uint32_t page, std::uint64_t generation,
                              std::uint64_t seed) const {
     return {parties(), put_id, 0, {page}, {generation}, {digest_of(chunk_bytes(seed, 128))}};

@@ -190,9 +190,10 @@ Findings judge_config(const HostFacts& host, const ConfigFacts& config) {
   judge_memory(host, options, out);
   judge_lack_of_memlock(host, options, out);
   judge_memlock(host, options, out);
-  if (options.pd_role == Role::kReceiver) {
+  if (receives(options.pd_role)) {
     judge_receiver(host, options, config, out);
-  } else if (!config.proxy_host.ok()) {
+  }
+  if (sends(options.pd_role) && !config.proxy_host.ok()) {
     out.push_back({Level::kWarning, "address",
                    fmt::format("pd_proxy_host: {}", text(config.proxy_host)),
                    "the proxy hears nothing until the name can be resolved"});

@@ -128,9 +128,10 @@ ConfigFacts probe_config(const std::string& path, const HostFacts& host) {
   if (options.pd_security == Security::kCurve) {
     facts.keys = load_credentials(options).status();
   }
-  if (options.pd_role == Role::kReceiver) {
+  if (receives(options.pd_role)) {
     probe_receiver(options, host, facts);
-  } else if (!options.pd_proxy_host.empty()) {
+  }
+  if (sends(options.pd_role) && !options.pd_proxy_host.empty()) {
     facts.proxy_host = transport::tcp::resolve(options.pd_proxy_host, 0).status();
   }
   return facts;

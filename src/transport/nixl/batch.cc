@@ -13,6 +13,21 @@ std::uint64_t bytes_of(const Batch& batch) {
   return bytes;
 }
 
+std::vector<Range> merge_adjacent(const std::vector<Range>& ranges) {
+  std::vector<Range> merged;
+  for (const Range& range : ranges) {
+    Range* const last = merged.empty() ? nullptr : &merged.back();
+    if (last != nullptr && last->local + last->length_bytes == range.local &&
+        last->remote + last->length_bytes == range.remote &&
+        last->remote_device == range.remote_device) {
+      last->length_bytes += range.length_bytes;
+    } else {
+      merged.push_back(range);
+    }
+  }
+  return merged;
+}
+
 std::vector<Batch> split(Batch batch, std::uint64_t max_bytes) {
   std::vector<Batch> parts;
   if (bytes_of(batch) <= max_bytes) {

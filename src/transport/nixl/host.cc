@@ -4,6 +4,7 @@
 #include <string>
 
 #include "src/base/log.h"
+#include "src/transport/nixl/agent.h"
 #include "src/transport/ucx/allowed_transports.h"
 #include "src/transport/ucx/rdma_devices.h"
 
@@ -35,6 +36,10 @@ StatusOr<bool> check_host(const NixlOptions& options) {
         "write anywhere in it, and a peer that dies may take it along");
   }
   return rdma;
+}
+
+Status check_agents(bool rdma) {
+  return Agent::create("baton-check", {.progress_thread = false, .rdma = rdma}).status();
 }
 
 }  // namespace baton::transport::nixl

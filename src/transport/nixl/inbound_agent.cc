@@ -9,18 +9,15 @@
 
 namespace baton::transport::nixl {
 
-InboundAgent::InboundAgent(Reactor& reactor, const NixlOptions& options,
+InboundAgent::InboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptions& options,
                            const AgentOptions& agent_options, std::string name,
                            const RegisteredBuffer& buffer, UniqueFd socket, const tcp::Hello& hello,
                            const Secret& secret, Retire retire, Ended ended)
-    : retire_(std::move(retire)), ended_(std::move(ended)) {
-  const auto welcome = open(std::move(name), agent_options, buffer);
-  if (!welcome.ok()) {
-    log::warning("nixl: peer {} can't be served: {}", hello.sender.brief(),
-                 std::string(welcome.status().message()));
-    reactor.post(lifetime_.guard([this, why = welcome.status()] { end(why); }));
-    return;  // The socket closes: the sender hears that much.
-  }
+    : buffer_(buffer),
+      hello_(hello),
+      secret_(secret),
+      retire_(std::move(retire)),
+      ended_(std::move(ended)) {
   line_ = std::make_unique<ucx::Line>(
       reactor, options.line, std::move(socket), /*max_message_bytes=*/0,
       ucx::Line::Actions{.receive = [](std::string_view /*message*/) -> Status {
@@ -28,22 +25,46 @@ InboundAgent::InboundAgent(Reactor& reactor, const NixlOptions& options,
                                std::string("a sender has nothing to say on the line"));
                          },
                          .end = [this](const Status& why) { end(why); }});
-  std::string plain = encode(*welcome);
-  line_->send(ucx::seal(plain, secret, hello));
-  ucx::wipe(plain);
+  // Should the connection end meanwhile, the agent does, too: nobody has heard of it.
+  workshop.make(
+      [name = std::move(name), agent_options, &buffer]() -> Workshop::MadeAgent {
+        auto agent = Agent::create(name, agent_options);
+        if (!agent.ok()) {
+          return agent;
+        }
+        if (Status status = (*agent)->register_memory({buffer.data(), buffer.size_bytes()});
+            !status.ok()) {
+          return status;
+        }
+        return agent;
+      },
+      lifetime_.guard([this](Workshop::MadeAgent agent) { on_made(std::move(agent)); }));
 }
 
-StatusOr<Welcome> InboundAgent::open(std::string name, const AgentOptions& agent_options,
-                                     const RegisteredBuffer& buffer) {
-  auto agent = Agent::create(std::move(name), agent_options);
-  if (!agent.ok()) {
-    return agent.status();
+void InboundAgent::on_made(Workshop::MadeAgent agent) {
+  if (agent.ok() && line_ == nullptr) {
+    retire_(*std::move(agent));
+    return;
   }
-  agent_ = *std::move(agent);
-  Status status = agent_->register_memory({buffer.data(), buffer.size_bytes()});
-  if (!status.ok()) {
-    return status;
+  Status status = agent.status();
+  if (status.ok()) {
+    agent_ = *std::move(agent);
+    const auto welcome = describe();
+    status = welcome.status();
+    if (status.ok()) {
+      std::string plain = encode(*welcome);
+      line_->send(ucx::seal(plain, secret_, hello_));
+      ucx::wipe(plain);
+    }
   }
+  if (!status.ok() && line_ != nullptr) {
+    log::warning("nixl: peer {} can't be served: {}", hello_.sender.brief(),
+                 std::string(status.message()));
+    end(status);  // The line closes: the sender hears that much.
+  }
+}
+
+StatusOr<Welcome> InboundAgent::describe() {
   auto metadata = agent_->metadata();
   if (metadata.ok() && metadata->size() > kMaxWelcomeMetadataBytes) {
     return absl::InternalError(
@@ -53,9 +74,9 @@ StatusOr<Welcome> InboundAgent::open(std::string name, const AgentOptions& agent
   if (!metadata.ok()) {
     return metadata.status();
   }
-  return Welcome{.base_address = reinterpret_cast<std::uintptr_t>(buffer.data()),
-                 .page_bytes = buffer.page_bytes(),
-                 .page_count = buffer.page_count(),
+  return Welcome{.base_address = reinterpret_cast<std::uintptr_t>(buffer_.data()),
+                 .page_bytes = buffer_.page_bytes(),
+                 .page_count = buffer_.page_count(),
                  .probe_address = reinterpret_cast<std::uintptr_t>(agent_->probe().data()),
                  .metadata = *std::move(metadata)};
 }

@@ -9,6 +9,7 @@
 #include "src/transport/nixl/agent.h"
 #include "src/transport/nixl/nixl_options.h"
 #include "src/transport/nixl/welcome.h"
+#include "src/transport/nixl/workshop.h"
 #include "src/transport/tcp/gate.h"
 #include "src/transport/ucx/line.h"
 
@@ -18,22 +19,26 @@ namespace baton::transport::nixl {
 /// while the line is; its end is the fence.
 class InboundAgent final : public tcp::Inbound {
  public:
-  /// Takes the agent over at its end.
+  /// Takes an agent over at its end.
   using Retire = absl::AnyInvocable<void(std::unique_ptr<Agent> agent)>;
 
-  InboundAgent(Reactor& reactor, const NixlOptions& options, const AgentOptions& agent_options,
-               std::string name, const RegisteredBuffer& buffer, UniqueFd socket,
-               const tcp::Hello& hello, const Secret& secret, Retire retire, Ended ended);
+  InboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptions& options,
+               const AgentOptions& agent_options, std::string name, const RegisteredBuffer& buffer,
+               UniqueFd socket, const tcp::Hello& hello, const Secret& secret, Retire retire,
+               Ended ended);
   ~InboundAgent() override { retire(); }
   InboundAgent(const InboundAgent&) = delete;
   InboundAgent& operator=(const InboundAgent&) = delete;
 
  private:
-  StatusOr<Welcome> open(std::string name, const AgentOptions& agent_options,
-                         const RegisteredBuffer& buffer);
+  void on_made(Workshop::MadeAgent agent);
+  StatusOr<Welcome> describe();
   void retire();
   void end(const Status& health);
 
+  const RegisteredBuffer& buffer_;
+  const tcp::Hello hello_;
+  const Secret secret_;
   Retire retire_;
   Ended ended_;
   std::unique_ptr<Agent> agent_;

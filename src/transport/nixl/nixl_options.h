@@ -29,7 +29,7 @@ struct NixlOptions {
 
   /// NIXL gives no event: its status has to be asked for. How long that is done in every turn of
   /// the loop; then with pauses of an eighth of what the request has taken, between these two.
-  Duration spin = std::chrono::microseconds(50);
+  Duration spin = std::chrono::microseconds(100);
   Duration min_pause = std::chrono::microseconds(20);
   Duration max_pause = std::chrono::milliseconds(1);
 };

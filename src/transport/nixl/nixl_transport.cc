@@ -25,6 +25,9 @@ StatusOr<std::unique_ptr<NixlTransport>> NixlTransport::create(Reactor& reactor,
   if (!rdma.ok()) {
     return rdma.status();
   }
+  if (Status works = nixl::check_agents(*rdma); !works.ok()) {
+    return works;
+  }
   auto listener = listen(options.line);
   if (!listener.ok()) {
     return listener.status();
@@ -42,7 +45,7 @@ NixlTransport::NixlTransport(Reactor& reactor, const PeerId& self, NixlOptions o
       options_(std::move(options)),
       rdma_(rdma),
       offer_(std::move(offer)),
-      undertaker_(std::make_unique<nixl::Undertaker>(reactor)) {}
+      workshop_(std::make_unique<nixl::Workshop>(reactor)) {}
 
 bool NixlTransport::can_serve(std::string_view offer) const {
   const std::string_view ours = offer_;
@@ -64,8 +67,8 @@ std::unique_ptr<tcp::Inbound> NixlTransport::make_inbound(UniqueFd socket, const
                                                           const Secret& secret,
                                                           tcp::Inbound::Ended ended) {
   return std::make_unique<nixl::InboundAgent>(
-      reactor(), options_, nixl::AgentOptions{.progress_thread = true, .rdma = rdma_}, next_name(),
-      *buffer_, std::move(socket), hello, secret,
+      reactor(), *workshop_, options_, nixl::AgentOptions{.progress_thread = true, .rdma = rdma_},
+      next_name(), *buffer_, std::move(socket), hello, secret,
       [this, peer = hello.sender](std::unique_ptr<nixl::Agent> agent) {
         retire(peer, std::move(agent));
       },
@@ -74,13 +77,13 @@ std::unique_ptr<tcp::Inbound> NixlTransport::make_inbound(UniqueFd socket, const
 
 std::unique_ptr<tcp::Outbound> NixlTransport::make_outbound(tcp::Call call) {
   return std::make_unique<nixl::OutboundAgent>(
-      reactor(), options_, nixl::AgentOptions{.progress_thread = false, .rdma = rdma_}, next_name(),
-      *buffer_, std::move(call));
+      reactor(), *workshop_, options_, nixl::AgentOptions{.progress_thread = false, .rdma = rdma_},
+      next_name(), *buffer_, std::move(call));
 }
 
 void NixlTransport::retire(const PeerId& peer, std::unique_ptr<nixl::Agent> agent) {
   ++endings_[peer].agents;
-  undertaker_->bury(std::move(agent), [this, peer] { on_agent_gone(peer); });
+  workshop_->bury(std::move(agent), [this, peer] { on_agent_gone(peer); });
 }
 
 void NixlTransport::on_agent_gone(const PeerId& peer) {
@@ -125,7 +128,7 @@ void NixlTransport::close() {
 
 void NixlTransport::join() {
   SocketTransport::join();
-  undertaker_.reset();  // Behind every fence: now the memory may be given back.
+  workshop_.reset();  // Behind every fence: now the memory may be given back.
 }
 
 }  // namespace baton::transport

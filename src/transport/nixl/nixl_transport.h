@@ -11,7 +11,7 @@
 #include "src/base/lifetime.h"
 #include "src/transport/nixl/agent.h"
 #include "src/transport/nixl/nixl_options.h"
-#include "src/transport/nixl/undertaker.h"
+#include "src/transport/nixl/workshop.h"
 #include "src/transport/tcp/socket_transport.h"
 
 namespace baton::transport {
@@ -60,7 +60,7 @@ class NixlTransport final : public tcp::SocketTransport {
   RegisteredBuffer* buffer_ = nullptr;
   std::uint64_t agents_made_ = 0;
   std::map<PeerId, Ending> endings_;
-  std::unique_ptr<nixl::Undertaker> undertaker_;
+  std::unique_ptr<nixl::Workshop> workshop_;
   Lifetime lifetime_;
 };
 

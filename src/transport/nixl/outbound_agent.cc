@@ -23,12 +23,36 @@ std::vector<PageAddress> pages_from(std::uint64_t base, std::uint64_t page_bytes
   return pages;
 }
 
+/// One that knows the target. On any thread.
+Workshop::MadeAgent make_agent(const std::string& name, const AgentOptions& options,
+                               const RegisteredBuffer& buffer, const Welcome& target) {
+  auto agent = Agent::create(name, options);
+  if (!agent.ok()) {
+    return agent;
+  }
+  Status status = (*agent)->register_memory({buffer.data(), buffer.size_bytes()});
+  if (status.ok()) {
+    status = (*agent)->introduce(target.metadata, check_metadata(target.metadata)->agent_name);
+  }
+  if (status.ok()) {
+    status = (*agent)->prepare_pages(
+        pages_from(reinterpret_cast<std::uintptr_t>(buffer.data()), buffer.page_bytes(),
+                   buffer.page_count()),
+        pages_from(target.base_address, target.page_bytes, target.page_count));
+  }
+  if (!status.ok()) {
+    return status;
+  }
+  return agent;
+}
+
 }  // namespace
 
-OutboundAgent::OutboundAgent(Reactor& reactor, const NixlOptions& options,
+OutboundAgent::OutboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptions& options,
                              const AgentOptions& agent_options, std::string name,
                              const RegisteredBuffer& buffer, tcp::Call call)
     : reactor_(reactor),
+      workshop_(workshop),
       options_(options),
       agent_options_(agent_options),
       name_(std::move(name)),
@@ -82,32 +106,29 @@ Status OutboundAgent::take_welcome(std::string_view message) {
     return welcome.status();
   }
   target_ = *std::move(welcome);
-  auto agent = Agent::create(name_, agent_options_);
-  if (!agent.ok()) {
-    return agent.status();
-  }
-  agent_ = *std::move(agent);
-  Status status = agent_->register_memory({buffer_.data(), buffer_.size_bytes()});
-  if (status.ok()) {
-    status = agent_->introduce(target_->metadata, check_metadata(target_->metadata)->agent_name);
-  }
+  workshop_.make(
+      [name = name_, options = agent_options_, &buffer = buffer_, target = *target_]() mutable {
+        auto agent = make_agent(name, options, buffer, target);
+        ucx::wipe(target.metadata);
+        return agent;
+      },
+      lifetime_.guard([this](Workshop::MadeAgent agent) { on_made(std::move(agent)); }));
   ucx::wipe(target_->metadata);
-  if (status.ok()) {
-    status = prepare_pages();
-  }
-  if (status.ok()) {
-    transfers_ = std::make_unique<Transfers>(reactor_, options_, *agent_,
-                                             [this](const Status& why) { fail(why); });
-    probe();
-  }
-  return status;
+  return absl::OkStatus();
 }
 
-Status OutboundAgent::prepare_pages() {
-  return agent_->prepare_pages(
-      pages_from(reinterpret_cast<std::uintptr_t>(buffer_.data()), buffer_.page_bytes(),
-                 buffer_.page_count()),
-      pages_from(target_->base_address, target_->page_bytes, target_->page_count));
+void OutboundAgent::on_made(Workshop::MadeAgent agent) {
+  if (line_ == nullptr) {
+    return;  // Closed meanwhile. It has moved nothing.
+  }
+  if (!agent.ok()) {
+    fail(agent.status());
+    return;
+  }
+  agent_ = *std::move(agent);
+  transfers_ = std::make_unique<Transfers>(reactor_, options_, *agent_,
+                                           [this](const Status& why) { fail(why); });
+  probe();
 }
 
 /// A write to memory that the receiver keeps for it: when it is there, so is the way.

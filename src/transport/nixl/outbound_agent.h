@@ -12,6 +12,7 @@
 #include "src/transport/nixl/nixl_options.h"
 #include "src/transport/nixl/transfers.h"
 #include "src/transport/nixl/welcome.h"
+#include "src/transport/nixl/workshop.h"
 #include "src/transport/tcp/dialer.h"
 #include "src/transport/tcp/outbound_opening.h"
 #include "src/transport/ucx/line.h"
@@ -22,8 +23,9 @@ namespace baton::transport::nixl {
 /// transition.
 class OutboundAgent final : public tcp::Outbound {
  public:
-  OutboundAgent(Reactor& reactor, const NixlOptions& options, const AgentOptions& agent_options,
-                std::string name, const RegisteredBuffer& buffer, tcp::Call call);
+  OutboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptions& options,
+                const AgentOptions& agent_options, std::string name, const RegisteredBuffer& buffer,
+                tcp::Call call);
   ~OutboundAgent() override;
   OutboundAgent(const OutboundAgent&) = delete;
   OutboundAgent& operator=(const OutboundAgent&) = delete;
@@ -40,7 +42,7 @@ class OutboundAgent final : public tcp::Outbound {
  private:
   void on_opened(StatusOr<UniqueFd> socket);
   Status take_welcome(std::string_view message);
-  Status prepare_pages();
+  void on_made(Workshop::MadeAgent agent);
   void probe();
   void on_probed();
   template <typename Op>
@@ -52,6 +54,7 @@ class OutboundAgent final : public tcp::Outbound {
   void fail(const Status& why);
 
   Reactor& reactor_;
+  Workshop& workshop_;
   const NixlOptions& options_;
   const AgentOptions agent_options_;
   const std::string name_;

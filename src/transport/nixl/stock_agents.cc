@@ -17,6 +17,9 @@ StatusOr<std::unique_ptr<StockAgents>> StockAgents::create(Reactor& reactor, con
   if (!rdma.ok()) {
     return rdma.status();
   }
+  if (Status works = check_agents(*rdma); !works.ok()) {
+    return works;
+  }
   return std::unique_ptr<StockAgents>(
       new StockAgents(reactor, self, std::move(options), *rdma, buffer));
 }
@@ -28,11 +31,11 @@ StockAgents::StockAgents(Reactor& reactor, const PeerId& self, NixlOptions optio
       options_(std::move(options)),
       rdma_(rdma),
       buffer_(buffer),
-      undertaker_(std::make_unique<Undertaker>(reactor)) {}
+      workshop_(std::make_unique<Workshop>(reactor)) {}
 
 StockAgents::~StockAgents() {
   close();
-  undertaker_.reset();  // Waits: now nothing touches memory any more.
+  workshop_.reset();  // Waits: now nothing touches memory any more.
   for (auto& [id, peer] : std::exchange(peers_, {})) {
     settle(peer);
   }
@@ -242,7 +245,7 @@ void StockAgents::end(StockPeerId id, const Status& reason) {
     peer.left = peer.transfers->abandon();
     peer.transfers.reset();
   }
-  undertaker_->bury(std::move(peer.agent), [this, id] { on_gone(id); });
+  workshop_->bury(std::move(peer.agent), [this, id] { on_gone(id); });
 }
 
 void StockAgents::on_gone(StockPeerId id) {

@@ -13,7 +13,7 @@
 #include "src/transport/nixl/metadata.h"
 #include "src/transport/nixl/nixl_options.h"
 #include "src/transport/nixl/transfers.h"
-#include "src/transport/nixl/undertaker.h"
+#include "src/transport/nixl/workshop.h"
 #include "src/transport/stock_plane.h"
 
 namespace baton::transport::nixl {
@@ -75,7 +75,7 @@ class StockAgents final : public StockPlane {
   bool closed_ = false;
   StockPeerId last_id_ = 0;
   std::map<StockPeerId, Peer> peers_;
-  std::unique_ptr<Undertaker> undertaker_;
+  std::unique_ptr<Workshop> workshop_;
 };
 
 }  // namespace baton::transport::nixl

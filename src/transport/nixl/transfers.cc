@@ -22,7 +22,7 @@ StatusOr<std::unique_ptr<Request>> request_for(const Agent& agent, const Batch& 
   if (!batch.local_pages.empty()) {
     return agent.page_request(batch.direction, batch.local_pages, batch.remote_pages);
   }
-  return agent.request(batch.direction, batch.ranges);
+  return agent.request(batch.direction, merge_adjacent(batch.ranges));
 }
 
 /// Only the last part of a batch answers for it.

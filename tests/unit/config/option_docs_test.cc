@@ -50,6 +50,9 @@ TEST(OptionDocs, Defaults) {
       {"pd_handshake_timeout_ms", "5000"},
       {"pd_admission_timeout_ms", "60000"},
       {"pd_put_timeout_ms", "30000"},
+      {"pd_read_timeout_ms", "30000"},
+      {"pd_staging_buffer_size", "0"},
+      {"pd_max_peer_reads", "256"},
       {"pd_request_idle_timeout_ms", "120000"},
       {"pd_drain_timeout_ms", "2000"},
       {"pd_ucx_stall_timeout_ms", "10000"},
@@ -66,7 +69,7 @@ TEST(OptionDocs, Defaults) {
       {"pd_group_leader_host", ""},
       {"pd_proxy_kind", "stock"},
       {"pd_protocol_min", "1"},
-      {"pd_protocol_max", "2"},
+      {"pd_protocol_max", "3"},
   };
   std::map<std::string, std::string> documented;
   for (const OptionDoc& doc : option_docs()) {

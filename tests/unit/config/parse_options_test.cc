@@ -76,7 +76,7 @@ save_unfull_chunk: no
   EXPECT_THAT(result->notes,
               ElementsAre(StartsWith("test.yaml: these mean nothing here: transfer_channel (line "
                                      "9), nixl_backends (line 10), pd_condition_poll_interval_sec "
-                                     "(line 13), pd_bidirectional (line 15);")));
+                                     "(line 13);")));
 }
 
 TEST(ParseOptions, LmcachesReceiverExample) {
@@ -265,10 +265,27 @@ TEST(ParseOptions, WhatIsNotSupportedSaysWhy) {
   EXPECT_THAT(error_with("pd_buffer_device: cuda"),
               HasSubstr("pd_buffer_device is 'cuda'; allowed: str: only cpu (CUDA memory is not "
                         "supported yet)"));
-  EXPECT_THAT(error_with("pd_bidirectional: true"), HasSubstr("not supported yet"));
-  EXPECT_THAT(error_of("pd_role: both\npd_buffer_size: 1"),
-              HasSubstr("test.yaml:1: pd_role is 'both'; allowed: sender | receiver (one process "
-                        "that is both is not supported yet)"));
+  EXPECT_THAT(error_of("pd_role: neither\npd_buffer_size: 1"),
+              HasSubstr("test.yaml:1: pd_role is 'neither'; allowed: sender | receiver | both"));
+}
+
+TEST(ParseOptions, LmcachesProcessOfBothRoles) {
+  const std::string text =
+      "pd_role: both\npd_bidirectional: true\npd_buffer_size: 4096\npd_peer_host: 127.0.0.1\n"
+      "pd_peer_init_port: 7300\npd_peer_alloc_port: 7400\npd_skip_proxy_notification: true\n";
+  const auto both = parse_options(text, "test.yaml");
+  ASSERT_TRUE(both.ok()) << both.status();
+  EXPECT_EQ(both->options.pd_role, Role::kBoth);
+  EXPECT_TRUE(both->options.pd_bidirectional);
+  EXPECT_EQ(
+      parse_options(text + "pd_staging_buffer_size: 1024\n", "")->options.pd_staging_buffer_size,
+      1024U);
+  EXPECT_THAT(error_of(text + "pd_staging_buffer_size: 4096\n"),
+              HasSubstr("pd_staging_buffer_size is 4096, pd_buffer_size 4096: nothing is left"));
+  EXPECT_THAT(error_with("pd_bidirectional: true"), HasSubstr("but pd_role is not both"));
+  EXPECT_THAT(error_with("pd_staging_buffer_size: 1"), HasSubstr("but pd_role is not both"));
+  EXPECT_THAT(error_of("pd_role: both\npd_buffer_size: 4096\n"),
+              HasSubstr("pd_peer_init_port is missing"));
 }
 
 TEST(ParseOptions, ContradictionsAreFoundAfterTheValues) {

@@ -171,6 +171,8 @@ TEST(Check, CodesAreStatusCodes) {
       CommitResponse{}, [](CommitResponse& m) { m.code = 17; }, "field 'code' is 17");
   expect_refused(
       DrainAck{}, [](DrainAck& m) { m.code = 17; }, "field 'code' is 17");
+  expect_refused(
+      ReadReleaseAck{}, [](ReadReleaseAck& m) { m.code = 17; }, "field 'code' is 17");
 }
 
 TEST(Check, OpenRequest) {
@@ -230,6 +232,37 @@ TEST(Check, OnlyFollowersJoin) {
       good, [](GroupJoin& m) { m.worker_id = 0; }, "field 'worker_id' is 0");
   expect_refused(
       good, [](GroupJoin& m) { m.worker_id = 2; }, "field 'world_size' is 2");
+}
+
+TEST(Check, ReadRequest) {
+  using M = ReadRequest;
+  const M good{samples::parties(), 9, samples::keys(), 1};
+  expect_refused(
+      good, [](M& m) { m.timeout_ms = 0; }, "field 'timeout_ms' is 0");
+  expect_refused(
+      good, [](M& m) { m.keys.clear(); }, "field 'keys' is 0; at least 1");
+  expect_refused(
+      good, [](M& m) { m.keys[0] = "no key"; }, "field 'keys' [0]");
+}
+
+TEST(Check, ReadResponse) {
+  using M = ReadResponse;
+  const auto refused = [](auto break_it, const char* complaint) {
+    expect_refused(samples::read_response(), break_it, complaint);
+  };
+  refused([](M& m) { m.code = 17; }, "field 'code' is 17");
+  refused([](M& m) { m.code = 8; }, "although 'code' is 8");
+  refused([](M& m) { m.pages.pop_back(); }, "field 'pages' has 2 elements");
+  refused([](M& m) { m.generations.pop_back(); }, "field 'generations' has 2 elements");
+  refused([](M& m) { m.lengths.pop_back(); }, "field 'lengths' has 2 elements");
+  refused([](M& m) { m.digests.pop_back(); }, "field 'digests' has 2 elements");
+  refused([](M& m) { m.states[0] = static_cast<ReadState>(2); }, "field 'states' [0] is 2");
+  refused([](M& m) { m.states[0] = ReadState::kMiss; }, "field 'states' [0] is 1");
+  refused([](M& m) { m.states[1] = ReadState::kHit; }, "field 'states' [1] is 0");
+  refused([](M& m) { m.generations[0] = 0; }, "field 'states' [0]");
+  refused([](M& m) { m.lengths[2] = 0; }, "field 'states' [2]");
+  refused([](M& m) { m.pages[1] = 4; }, "field 'states' [1]");
+  refused([](M& m) { m.digests[1] = 4; }, "field 'states' [1]");
 }
 
 TEST(Check, HeartbeatListsAreEquallyLong) {

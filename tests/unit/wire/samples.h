@@ -85,6 +85,17 @@ inline ChunkUpdate chunk_update() {
   return {5, {0, 3}, {KeyState::kCommitted, KeyState::kGranted}, {0, 12}, {0, 99}};
 }
 
+inline ReadResponse read_response() {
+  return {9,
+          0,
+          "",
+          {ReadState::kHit, ReadState::kMiss, ReadState::kHit},
+          {3, 0, 0},
+          {7, 0, UINT64_MAX},
+          {128, 0, 1ULL << 33U},
+          {0xDEADBEEFCAFEF00D, 0, 0}};
+}
+
 inline std::vector<Message> all() {
   AllocRequest sync = alloc_request();
   sync.async.reset();
@@ -93,6 +104,8 @@ inline std::vector<Message> all() {
   plain_response.baton.reset();
   CommitRequest without_digests = commit_request();
   without_digests.digests.clear();
+  ReadResponse read_without_digests = read_response();
+  read_without_digests.digests.clear();
   return {
       alloc_request(),
       sync,
@@ -135,6 +148,12 @@ inline std::vector<Message> all() {
       GroupJoinAck{epoch(0x80), 0, "", {{"cmpl-2", 7}}},
       GroupNotif{parties(), {"cmpl-1", 6}, GroupWord::kReserve, 9, 0, ""},
       GroupNotif{parties(), {"cmpl-1", 6}, GroupWord::kEnded, 0, 10, "rank 1 failed"},
+      ReadRequest{parties(), 9, keys(), 30'000},
+      read_response(),
+      read_without_digests,
+      ReadResponse{9, 8, "300 reads are under way", {}, {}, {}, {}, {}},
+      ReadRelease{parties(), 9},
+      ReadReleaseAck{9, 0, ""},
   };
 }
 

@@ -1,0 +1,73 @@
+// Reading what was committed here: Receiver's half that serves readers.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "src/receiver/receiver.h"
+#include "src/wire/status_text.h"
+
+namespace baton::receiver {
+
+void Receiver::handle(const control::Route& from, const wire::ReadRequest& message) {
+  const Status fine = check_parties(from, message.parties);
+  if (fine.ok() && !has_reads(peers_.at(message.parties.sender_epoch).version)) {
+    strike(from, "alloc port",
+           absl::InvalidArgumentError(std::string("a read, of a peer that agreed on a version "
+                                                  "without them")));
+    return;
+  }
+  auto result = fine.ok() ? reads_.begin(message) : StatusOr<wire::ReadResponse>(fine);
+  wire::ReadResponse response;
+  if (result.ok()) {
+    response = *std::move(result);
+  } else {
+    response.read_id = message.read_id;
+    response.code = static_cast<std::uint32_t>(result.status().code());
+    response.message = wire::status_text(result.status());
+  }
+  answer(from, std::move(response));  // If it is lost, the reader asks again, or is reminded.
+}
+
+void Receiver::handle(const control::Route& from, const wire::ReadRelease& message) {
+  const Status fine = check_parties(from, message.parties);
+  if (fine.ok()) {
+    reads_.end(message.parties.sender_epoch, message.read_id);
+  }
+  answer(from, wire::ReadReleaseAck{message.read_id, static_cast<std::uint32_t>(fine.code()),
+                                    wire::status_text(fine)});
+}
+
+void Receiver::ask_for_releases() {
+  for (Reads::Overdue& overdue : reads_.find_overdue()) {
+    const auto peer = peers_.find(overdue.reader);
+    if (peer == peers_.end() || peer->second.fencing) {
+      continue;
+    }
+    if (overdue.is_last_word) {
+      on_writer_gone(overdue.reader,
+                     absl::DeadlineExceededError(std::string("it did not release a read in time")));
+    } else if (!peer->second.route.empty()) {
+      // It may never have heard of the holds: it releases what it doesn't know.
+      answer(peer->second.route, std::move(overdue.answer));
+    }
+  }
+}
+
+std::vector<Receiver::CommittedPage> Receiver::query_committed(std::span<const std::string> keys,
+                                                               Duration lease) {
+  std::vector<CommittedPage> found;
+  const TimePoint expiry = env_.scheduler.now() + lease;
+  for (const std::string& key : keys) {
+    if (claims_.extend_pin(key, expiry)) {
+      found.push_back({key, pool_.find(key)->page});
+    }
+  }
+  return found;
+}
+
+bool Receiver::may_read(const Epoch& reader, std::uint32_t page, std::uint64_t generation,
+                        std::uint64_t offset_bytes, std::uint64_t length_bytes) const {
+  return reads_.may_read(reader, page, generation, offset_bytes, length_bytes);
+}
+
+}  // namespace baton::receiver
