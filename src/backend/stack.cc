@@ -75,6 +75,9 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
     }
     stock_ = *std::move(stock);
   }
+  if (stock_ == nullptr && !options_.pd_peer_query_port.empty()) {
+    log::info("pd_peer_query_port is not used: LMCache's peers are refused (pd_stock_peers)");
+  }
   control::ZmqOptions zmq;
   zmq.max_message_bytes = options_.pd_max_message_bytes;
   zmq.credentials = credentials_;
