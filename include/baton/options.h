@@ -24,6 +24,8 @@ enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx, kNixl };
 /// What listens at pd_proxy_host. LMCache's proxy knows ProxyNotif alone; Baton's also hears of
 /// failures.
 enum class ProxyKind : std::uint8_t { kStock, kBaton };
+/// LMCache's own senders and receivers, which know none of Baton's messages; docs/interop.md.
+enum class StockPeers : std::uint8_t { kRefuse, kAllow };
 enum class Integrity : std::uint8_t {
   kOff,       ///< no digests; for measuring only
   kFull,      ///< verified before the commit is acknowledged
@@ -51,6 +53,9 @@ struct Options {
   /// One port per TP rank, indexed by the worker id. 0 asks for any (single rank, tests).
   std::vector<std::uint16_t> pd_peer_init_port;
   std::vector<std::uint16_t> pd_peer_alloc_port;
+  /// Receiver with pd_stock_peers: the port per rank at which LMCache's peers ask what is cached;
+  /// empty: none.
+  std::vector<std::uint16_t> pd_peer_query_port;
   /// Receiver: the tcp transport's port per rank; empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_data_port;
   /// Receiver: the TCP port per rank at which connections of the ucx, or nixl, transport begin;
@@ -68,6 +73,9 @@ struct Options {
   std::uint32_t chunk_size = 256;  ///< tokens
   bool save_unfull_chunk = true;
   std::uint32_t pd_max_prefill_len = 0;  ///< tokens; 0: unchecked
+
+  /// allow needs a Baton with NIXL, and no pd_security.
+  StockPeers pd_stock_peers = StockPeers::kRefuse;
 
   TransportChoice pd_transport = TransportChoice::kAuto;
   /// One rail of the ucx transport for each entry: RDMA devices as UCX_NET_DEVICES names them,

@@ -203,7 +203,9 @@ class PdBackend {
   void claim_async(const std::string& req_id, std::span<const CacheEngineKey> keys,
                    std::optional<std::chrono::milliseconds> timeout, Claimed claimed);
 
-  /// True once the chunk is committed.
+  /// True once the chunk is committed. With pd_stock_peers: allow also for one that an LMCache
+  /// sender may be writing: there claim, get_blocking and pin are the word that the proxy has
+  /// released it, and must come after that (docs/interop.md).
   bool contains(const CacheEngineKey& key);
   /// Keeps a committed chunk from eviction for `lease`, or until unpin().
   bool pin(const CacheEngineKey& key, std::chrono::milliseconds lease);
@@ -219,6 +221,8 @@ class PdBackend {
   /// The ports really bound; 0 for a sender.
   std::uint16_t init_port() const;
   std::uint16_t alloc_port() const;
+  /// 0 if there is none.
+  std::uint16_t query_port() const;
 
  private:
   class Impl;

@@ -257,6 +257,9 @@ Status PdBackend::change_role(Role role) {
 std::uint16_t PdBackend::init_port() const {
   return impl_->init_port();
 }
+std::uint16_t PdBackend::query_port() const {
+  return impl_->query_port();
+}
 std::uint16_t PdBackend::alloc_port() const {
   return impl_->alloc_port();
 }

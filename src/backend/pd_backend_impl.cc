@@ -38,10 +38,14 @@ PdBackend::Impl::Impl(Options options, CacheLayout layout, std::unique_ptr<Stack
 void PdBackend::Impl::install(std::unique_ptr<Stack> stack, Options options) {
   std::uint16_t init_port = 0;
   std::uint16_t alloc_port = 0;
+  std::uint16_t query_port = 0;
   if (receives(options.pd_role)) {
     stack->loop().run_sync([&] {
       init_port = port_of(stack->receiver().init_endpoint());
       alloc_port = port_of(stack->receiver().alloc_endpoint());
+      if (const std::string query = stack->receiver().query_endpoint(); !query.empty()) {
+        query_port = port_of(query);
+      }
     });
   }
   const MutexLock lock(mutex_);
@@ -51,6 +55,7 @@ void PdBackend::Impl::install(std::unique_ptr<Stack> stack, Options options) {
   transports_ = stack_->transport_names();
   init_port_ = init_port;
   alloc_port_ = alloc_port;
+  query_port_ = query_port;
 }
 
 // ---- using the stack ---------------------------------------------------------------------------
@@ -123,6 +128,10 @@ std::vector<std::string> PdBackend::Impl::transports() {
 std::uint16_t PdBackend::Impl::init_port() {
   const MutexLock lock(mutex_);
   return init_port_;
+}
+std::uint16_t PdBackend::Impl::query_port() {
+  const MutexLock lock(mutex_);
+  return query_port_;
 }
 std::uint16_t PdBackend::Impl::alloc_port() {
   const MutexLock lock(mutex_);

@@ -86,6 +86,7 @@ class PdBackend::Impl {
   std::vector<std::string> transports();
   std::uint16_t init_port();
   std::uint16_t alloc_port();
+  std::uint16_t query_port();
 
   const CacheLayout layout_;
 
@@ -115,6 +116,7 @@ class PdBackend::Impl {
   std::vector<std::string> transports_ ABSL_GUARDED_BY(mutex_);
   std::uint16_t init_port_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint16_t alloc_port_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint16_t query_port_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace baton

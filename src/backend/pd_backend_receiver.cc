@@ -31,8 +31,8 @@ void PdBackend::claim_async(const std::string& req_id, std::span<const CacheEngi
           claimed(texts.status());
           return;
         }
-        stack.receiver().claims().claim(req_id, *std::move(texts), stack.loop().now() + wait,
-                                        std::move(claimed));
+        stack.receiver().claim(req_id, *std::move(texts), stack.loop().now() + wait,
+                               std::move(claimed));
       });
 }
 
@@ -59,7 +59,7 @@ bool PdBackend::pin(const CacheEngineKey& key, std::chrono::milliseconds lease) 
   return impl_
       ->call(Half::kReceiver,
              [text = key.to_string(), lease](Stack& stack) {
-               return stack.receiver().claims().pin(text, stack.loop().now() + lease);
+               return stack.receiver().pin(text, stack.loop().now() + lease);
              })
       .value_or(false);
 }
@@ -85,9 +85,9 @@ StatusOr<MemoryObj> PdBackend::get_blocking(const CacheEngineKey& key,
     }
     const auto wait = timeout.value_or(use->options().pd_claim_timeout_ms);
     use->post([text = key.to_string(), wait, &promise](Stack& stack) {
-      stack.receiver().claims().get(
-          text, stack.loop().now() + wait,
-          [&promise](StatusOr<MemoryObj> got) { promise.set_value(std::move(got)); });
+      stack.receiver().get(text, stack.loop().now() + wait, [&promise](StatusOr<MemoryObj> got) {
+        promise.set_value(std::move(got));
+      });
     });
   }
   return result.get();

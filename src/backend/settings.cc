@@ -192,6 +192,10 @@ receiver::Config receiver_config(const CacheLayout& layout, const Options& optio
       endpoint(options.pd_peer_host, options.pd_peer_init_port, layout.worker_id);
   config.alloc_endpoint =
       endpoint(options.pd_peer_host, options.pd_peer_alloc_port, layout.worker_id);
+  if (layout.worker_id < options.pd_peer_query_port.size()) {
+    config.query_endpoint =
+        endpoint(options.pd_peer_host, options.pd_peer_query_port, layout.worker_id);
+  }
   config.layout = to_layout_info(layout, options);
   config.limits = to_limits(options);
   config.integrity = options.pd_integrity;

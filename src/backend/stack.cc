@@ -66,13 +66,25 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   for (const auto& transport : transports_) {
     transports.push_back(transport.get());
   }
+  if (faults.stock_plane && options_.pd_stock_peers == StockPeers::kAllow) {
+    stock_ = faults.stock_plane(*loop_, *buffer_);
+  } else {
+    auto stock = make_stock_plane_on_loop(*loop_, epoch_, options_, *buffer_);
+    if (!stock.ok()) {
+      return stock.status();
+    }
+    stock_ = *std::move(stock);
+  }
+  if (stock_ == nullptr && !options_.pd_peer_query_port.empty()) {
+    log::info("pd_peer_query_port is not used: LMCache's peers are refused (pd_stock_peers)");
+  }
   control::ZmqOptions zmq;
   zmq.max_message_bytes = options_.pd_max_message_bytes;
   zmq.credentials = credentials_;
   network_ = std::make_unique<control::ZmqNetwork>(*loop_, zmq);
   if (receives(options_.pd_role)) {
     auto made = receiver::Receiver::create(
-        {*loop_, *network_, transports, buffer_, loop_ref_, epoch_, receiver_pages_},
+        {*loop_, *network_, transports, buffer_, loop_ref_, epoch_, receiver_pages_, stock_.get()},
         receiver_config(layout, options_), std::move(faults.receiver));
     if (!made.ok()) {
       return made.status();
@@ -84,7 +96,7 @@ Status Stack::build_on_loop(const CacheLayout& layout, FaultInjection faults) {
   if (sends(options_.pd_role)) {
     staging_ = StagingPool::create(buffer_, loop_ref_, receiver_pages_);
     auto made =
-        sender::Sender::create({*loop_, *network_, transports, staging_},
+        sender::Sender::create({*loop_, *network_, transports, staging_, stock_.get()},
                                sender_config(layout, options_, epoch_), std::move(faults.sender));
     if (!made.ok()) {
       return made.status();
@@ -159,6 +171,9 @@ void Stack::close() {
         for (const auto& transport : transports_) {
           transport->close();
         }
+        if (stock_ != nullptr) {
+          stock_->close();
+        }
       });
       reached.wait();  // A closed transport ends every write.
     }
@@ -170,8 +185,12 @@ void Stack::close() {
     for (const auto& transport : transports_) {
       transport->close();
     }
+    if (stock_ != nullptr) {
+      stock_->close();
+    }
     sender_.reset();
     receiver_.reset();
+    stock_.reset();
     network_.reset();
   });
   loop_ref_->detach();

@@ -16,6 +16,7 @@
 #include "src/receiver/receiver.h"
 #include "src/security/credentials.h"
 #include "src/sender/sender.h"
+#include "src/transport/stock_plane.h"
 #include "src/transport/transport.h"
 
 namespace baton {
@@ -62,6 +63,7 @@ class Stack {
   std::shared_ptr<StagingPool> staging_;
   std::unique_ptr<RoleSplit> split_;  // of both roles; the transports tell it until they are joined
   std::vector<std::unique_ptr<transport::Transport>> transports_;
+  std::unique_ptr<transport::StockPlane> stock_;  // null: LMCache's own peers are refused
   std::unique_ptr<control::Network> network_;
   std::unique_ptr<sender::Sender> sender_;
   std::unique_ptr<receiver::Receiver> receiver_;

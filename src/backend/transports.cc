@@ -1,5 +1,7 @@
 #include "src/backend/transports.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <utility>
 
@@ -97,6 +99,21 @@ StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
     transports.push_back(*std::move(one));
   }
   return transports;
+}
+
+StatusOr<std::unique_ptr<transport::StockPlane>> make_stock_plane_on_loop(
+    Reactor& reactor, const Epoch& self, const Options& options, RegisteredBuffer& buffer) {
+  if (options.pd_stock_peers == StockPeers::kRefuse) {
+    return nullptr;
+  }
+  transport::NixlOptions nixl;
+  nixl.insecure = options.insecure_data_plane;
+  auto plane = transport::make_stock_plane(reactor, self, std::move(nixl), buffer);
+  if (!plane.ok()) {
+    return Status(plane.status().code(), fmt::format("pd_stock_peers is allow, but {}",
+                                                     std::string(plane.status().message())));
+  }
+  return plane;
 }
 
 }  // namespace baton

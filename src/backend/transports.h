@@ -10,6 +10,7 @@
 #include "src/base/epoch.h"
 #include "src/base/scheduler.h"
 #include "src/memory/registered_buffer.h"
+#include "src/transport/stock_plane.h"
 #include "src/transport/transport.h"
 
 namespace baton {
@@ -19,5 +20,12 @@ namespace baton {
 StatusOr<std::vector<std::unique_ptr<transport::Transport>>> make_transports_on_loop(
     Reactor& reactor, const Epoch& self, const Options& options, std::uint32_t worker_id,
     RegisteredBuffer& buffer);
+
+/// Null if stock peers are refused; kUnimplemented if this Baton was built without NIXL. On the
+/// loop.
+StatusOr<std::unique_ptr<transport::StockPlane>> make_stock_plane_on_loop(Reactor& reactor,
+                                                                          const Epoch& self,
+                                                                          const Options& options,
+                                                                          RegisteredBuffer& buffer);
 
 }  // namespace baton

@@ -37,8 +37,9 @@ constexpr std::array kTable{
               "receiver: the handshake's port, one per rank; 0 asks for any"},
     OptionRow{"pd_peer_alloc_port", Origin::kLmcache, &Options::pd_peer_alloc_port, kPort,
               "receiver: the allocation port, one per rank; 0 asks for any"},
-    OptionRow{"pd_peer_query_port", Origin::kLmcache, Unused::kPorts, kPort, "accepted, not used",
-              "", "Baton has no query port"},
+    OptionRow{"pd_peer_query_port", Origin::kLmcache, &Options::pd_peer_query_port, kPort,
+              "receiver: where LMCache's peers ask what is cached, one per rank; used with "
+              "pd_stock_peers: allow"},
     OptionRow{"pd_proxy_host", Origin::kLmcache, &Options::pd_proxy_host, kNone,
               "sender: the proxy that is told when a request may be decoded; empty: none is"},
     OptionRow{"pd_proxy_port", Origin::kLmcache, &Options::pd_proxy_port, kPort,
@@ -80,6 +81,9 @@ constexpr std::array kTable{
         "sender: what listens there; baton hears of failures too, stock knows ProxyNotif alone"},
     OptionRow{"pd_group_leader_host", Origin::kBaton, &Options::pd_group_leader_host, kNone,
               "receiver of a TP group: rank 0's address; empty: pd_peer_host"},
+    OptionRow{"pd_stock_peers", Origin::kBaton, &Options::pd_stock_peers, kNone,
+              "allow: LMCache's own senders and receivers, over NIXL (docs/interop.md says what "
+              "then holds)"},
     OptionRow{
         "pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
         "how bytes travel; auto: the best of shm, ucx and tcp that both sides have; ucx: RDMA "

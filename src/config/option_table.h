@@ -42,8 +42,8 @@ using Target =
                  std::size_t Options::*, std::string Options::*,
                  std::vector<std::uint16_t> Options::*, std::vector<std::string> Options::*,
                  std::chrono::milliseconds Options::*, Role Options::*, TransportChoice Options::*,
-                 Integrity Options::*, ProxyKind Options::*, Security Options::*, FilePath, Seconds,
-                 OnlyValue, Unused>;
+                 Integrity Options::*, ProxyKind Options::*, StockPeers Options::*,
+                 Security Options::*, FilePath, Seconds, OnlyValue, Unused>;
 
 enum class Origin : std::uint8_t { kLmcache, kBaton };
 
@@ -85,6 +85,8 @@ inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
 inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},
                                                     {"baton", ProxyKind::kBaton}};
+inline constexpr Choice<StockPeers> kStockPeers[] = {{"refuse", StockPeers::kRefuse},
+                                                     {"allow", StockPeers::kAllow}};
 inline constexpr Choice<Security> kSecurities[] = {{"none", Security::kNone},
                                                    {"curve", Security::kCurve}};
 
@@ -99,6 +101,9 @@ constexpr std::span<const Choice<Integrity>> choices(Integrity Options::* /*memb
 }
 constexpr std::span<const Choice<ProxyKind>> choices(ProxyKind Options::* /*member*/) {
   return kProxyKinds;
+}
+constexpr std::span<const Choice<StockPeers>> choices(StockPeers Options::* /*member*/) {
+  return kStockPeers;
 }
 constexpr std::span<const Choice<Security>> choices(Security Options::* /*member*/) {
   return kSecurities;

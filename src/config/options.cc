@@ -26,9 +26,10 @@ struct Ports {
   bool needed;  ///< else the system may choose
 };
 
-std::array<Ports, 4> ports_of(const Options& options) {
+std::array<Ports, 5> ports_of(const Options& options) {
   return {Ports{"pd_peer_init_port", options.pd_peer_init_port, true},
           Ports{"pd_peer_alloc_port", options.pd_peer_alloc_port, true},
+          Ports{"pd_peer_query_port", options.pd_peer_query_port, false},
           Ports{"pd_peer_data_port", options.pd_peer_data_port, false},
           Ports{"pd_peer_ucx_port", options.pd_peer_ucx_port, false}};
 }
@@ -147,6 +148,19 @@ Status check_security(const Options& options) {
   return absl::OkStatus();
 }
 
+/// LMCache's sockets know no keys.
+Status check_stock_peers(const Options& options) {
+  if (options.pd_stock_peers == StockPeers::kAllow && options.pd_security == Security::kCurve) {
+    return invalid(
+        "pd_stock_peers is allow, but pd_security is curve: LMCache's peers have no keys, and "
+        "every "
+        "socket here asks for one; run a Baton without keys for them on ports of its own, or "
+        "refuse "
+        "them");
+  }
+  return absl::OkStatus();
+}
+
 /// A decoder that gives up sooner than a put may last would lose chunks that still come.
 Status check_time_limits(const Options& options) {
   if (options.pd_claim_ttl_ms < options.pd_claim_timeout_ms) {
@@ -217,6 +231,9 @@ Status Options::validate() const {
     return status;
   }
   if (Status status = check_security(*this); !status.ok()) {
+    return status;
+  }
+  if (Status status = check_stock_peers(*this); !status.ok()) {
     return status;
   }
   if (Status status = check_ucx(*this); !status.ok()) {

@@ -44,6 +44,8 @@ struct Chunk {
   std::uint32_t holds = 0;
   std::uint32_t read_holds = 0;  ///< of these, by readers in other processes
   bool verifying = false;        ///< a commit of it is being checked
+  /// Committed on the decoder's word, for an LMCache sender: there is no digest.
+  bool vouched = false;
   /// Found damaged after its commit: no longer in the index, freed with its last hold.
   bool condemned = false;
   std::vector<Waiter> waiters;

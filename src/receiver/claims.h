@@ -33,6 +33,12 @@ class Claims {
   /// kDeadlineExceeded, kDataLoss (paranoid: a digest differs; the chunk is condemned).
   void claim(std::string req_id, std::vector<std::string> keys, TimePoint deadline, ClaimDone done);
 
+  /// The same for chunks that are of no request known here: all that is there now. kNotFound if one
+  /// is not.
+  void claim_chunks(std::vector<std::string> keys, TimePoint deadline, ClaimDone done) {
+    claim({}, std::move(keys), deadline, std::move(done));
+  }
+
   using GetDone = absl::AnyInvocable<void(StatusOr<MemoryObj>)>;
   /// One committed chunk, waiting while it is in flight. kNotFound if it is neither.
   void get(std::string key, TimePoint deadline, GetDone done);

@@ -18,6 +18,8 @@ namespace baton::receiver {
 struct Config {
   std::string init_endpoint;  ///< "tcp://host:port"
   std::string alloc_endpoint;
+  /// Where LMCache's peers ask what is cached; empty: nowhere. Only with a stock plane.
+  std::string query_endpoint;
   wire::LayoutInfo layout;
   wire::Limits limits;
   Integrity integrity = Integrity::kFull;

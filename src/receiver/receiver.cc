@@ -76,6 +76,20 @@ Status Receiver::bind() {
     return alloc.status();
   }
   alloc_ = *std::move(alloc);
+  if (env_.stock != nullptr) {
+    stock_ = std::make_unique<StockDesk>(env_.scheduler, table_, config_, env_.epoch, *env_.stock);
+    if (!config_.query_endpoint.empty()) {
+      auto query = env_.network.bind_server(
+          config_.query_endpoint,
+          lifetime_.guard([this](const control::Route& from, std::string_view payload) {
+            on_query(from, payload);
+          }));
+      if (!query.ok()) {
+        return query.status();
+      }
+      query_ = *std::move(query);
+    }
+  }
   make_group();
   for (transport::Transport* transport : env_.transports) {
     transport->set_guard(this);
@@ -91,11 +105,15 @@ void Receiver::close() {
   follower_.reset();
   init_.reset();
   alloc_.reset();
+  query_.reset();
 }
 
 // ---- reading -----------------------------------------------------------------------------------
 
 bool Receiver::contains(std::string_view key) {
+  if (stock_ != nullptr && stock_->is_granted(key)) {
+    return true;
+  }
   const Chunk* chunk = pool_.find(key);
   return chunk != nullptr && chunk->state == Chunk::State::kCommitted;
 }
@@ -117,11 +135,14 @@ Status Receiver::remove(std::string_view key) {
 }
 
 bool Receiver::cancel_request(const std::string& req_id) {
+  const bool stock = stock_ != nullptr &&
+                     stock_->cancel_request(
+                         req_id, absl::CancelledError(std::string("cancelled at the receiver")));
   const std::vector<RequestId> attempts = table_.attempts_of(req_id);
   for (const RequestId& id : attempts) {
     end_and_tell(id, absl::CancelledError(std::string("cancelled at the receiver")));
   }
-  return !attempts.empty();
+  return stock || !attempts.empty();
 }
 
 std::uint32_t Receiver::evict_all_retained() {
@@ -130,9 +151,16 @@ std::uint32_t Receiver::evict_all_retained() {
 }
 
 Receiver::Stats Receiver::stats() const {
-  return {pool_.counts(),     table_.size(),       table_.waiting(),
-          reads_.count(),     claims_.pending(),   peers_.size(),
-          rejected_messages_, refused_handshakes_, cut_off_};
+  return {pool_.counts(),
+          table_.size(),
+          table_.waiting(),
+          reads_.count(),
+          claims_.pending(),
+          peers_.size(),
+          stock_ == nullptr ? 0 : stock_->peers().size(),
+          rejected_messages_,
+          refused_handshakes_,
+          cut_off_};
 }
 
 // ---- the alloc port ----------------------------------------------------------------------------
@@ -141,6 +169,11 @@ void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
   const auto message = wire::decode(payload, config_.limits);
   if (!message.ok()) {
     strike(from, "alloc port", message.status());
+    if (stock_ != nullptr && !from.starts_with("baton-")) {
+      wire::AllocResponse refused;  // LMCache waits for an answer without end.
+      refused.remote_indexes = {-1};
+      answer(from, refused);
+    }
     return;
   }
   std::visit([&](const auto& typed) { handle(from, typed); }, *message);
@@ -174,6 +207,10 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
 }
 
 void Receiver::handle(const control::Route& from, const wire::AllocRequest& message) {
+  if (stock_ != nullptr && !message.baton.has_value()) {
+    serve_stock(from, message);
+    return;
+  }
   if (!message.baton.has_value() || !message.async.has_value()) {
     strike(from, "alloc port",
            absl::UnimplementedError(std::string("AllocRequest of a stock LMCache sender")));
@@ -244,6 +281,10 @@ void Receiver::handle(const control::Route& from, const wire::DrainNotif& messag
 }
 
 void Receiver::handle(const control::Route& from, const wire::CancelNotif& message) {
+  if (stock_ != nullptr && !message.baton.has_value()) {
+    serve_stock(from, message);
+    return;
+  }
   if (!message.baton.has_value()) {
     strike(from, "alloc port",
            absl::UnimplementedError(std::string("CancelNotif of a stock LMCache sender")));

@@ -24,6 +24,7 @@
 #include "src/receiver/group_leader.h"
 #include "src/receiver/reads.h"
 #include "src/receiver/request_table.h"
+#include "src/receiver/stock_desk.h"
 #include "src/transport/transport.h"
 #include "src/wire/messages.h"
 
@@ -40,6 +41,7 @@ struct Environment {
   Epoch epoch;
   /// How many pages, from the buffer's first on, are this receiver's; 0: all.
   std::uint32_t page_count = 0;
+  transport::StockPlane* stock = nullptr;  ///< null: LMCache's own peers are refused
 };
 
 /// Wires the state machines to the control channel and the transports. All methods on the loop.
@@ -52,7 +54,16 @@ class Receiver final : private RequestListener,
                                                     FaultHooks faults = {});
   ~Receiver() override;
 
+  /// For what was put by Baton's senders. What LMCache's have put is asked for below.
   Claims& claims() { return claims_; }
+
+  /// As of Claims; and with a stock plane the decoder's word that the proxy has released the
+  /// request, which commits what LMCache's senders have put of it (docs/interop.md).
+  void claim(const std::string& req_id, std::vector<std::string> keys, TimePoint deadline,
+             Claims::ClaimDone done);
+  void get(const std::string& key, TimePoint deadline, Claims::GetDone done);
+  bool pin(const std::string& key, TimePoint expiry);
+  /// Also true for a chunk that an LMCache sender may be writing.
   bool contains(std::string_view key);
   /// kNotFound; kFailedPrecondition while the chunk is in flight or held.
   Status remove(std::string_view key);
@@ -76,6 +87,7 @@ class Receiver final : private RequestListener,
     std::uint64_t reads = 0;   ///< of others, out of this receiver's pages
     std::uint64_t claims = 0;  ///< and gets, that wait
     std::uint64_t peers = 0;
+    std::uint64_t stock_peers = 0;  ///< LMCache's own
     std::uint64_t rejected_messages = 0;
     std::uint64_t refused_handshakes = 0;
     std::uint64_t cut_off = 0;  ///< peers that sent too much nonsense
@@ -88,6 +100,8 @@ class Receiver final : private RequestListener,
 
   std::string init_endpoint() const { return init_->endpoint(); }
   std::string alloc_endpoint() const { return alloc_->endpoint(); }
+  /// Empty if there is none.
+  std::string query_endpoint() const { return query_ == nullptr ? "" : query_->endpoint(); }
 
   /// Fails what waits and ends every request; transports are their owner's to close.
   void close();
@@ -109,6 +123,11 @@ class Receiver final : private RequestListener,
   Status bind();
 
   void on_init(const control::Route& from, std::string_view payload);
+  /// False: it is no handshake of LMCache's, or those are refused.
+  bool serve_stock_init(const control::Route& from, const wire::Message& message);
+  void serve_stock(const control::Route& from, const wire::AllocRequest& message);
+  void serve_stock(const control::Route& from, const wire::CancelNotif& message);
+  void on_query(const control::Route& from, std::string_view payload);
   StatusOr<wire::Welcome> welcome(const wire::Hello& hello);
   void on_alloc(const control::Route& from, std::string_view payload);
   void handle(const control::Route& from, const wire::AllocRequest& message);
@@ -177,11 +196,13 @@ class Receiver final : private RequestListener,
   Committer committer_;
   Claims claims_;
   Reads reads_;
+  std::unique_ptr<StockDesk> stock_;         // null: refused
   std::unique_ptr<GroupLeader> leader_;      // rank 0 of a group
   std::unique_ptr<GroupFollower> follower_;  // another rank of one
   absl::flat_hash_map<Epoch, Peer> peers_;
   std::unique_ptr<control::Server> init_;
   std::unique_ptr<control::Server> alloc_;
+  std::unique_ptr<control::Server> query_;
   TimerId sweep_timer_ = kNoTimer;
   std::uint32_t sweeps_ = 0;
   std::map<control::Route, std::uint32_t> strikes_;  // of the last kMaxStruck routes or so

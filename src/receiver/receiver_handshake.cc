@@ -23,6 +23,9 @@ constexpr Duration kConnectWait = std::chrono::seconds(30);
 
 void Receiver::on_init(const control::Route& from, std::string_view payload) {
   const auto outer = wire::decode(payload, config_.limits);
+  if (outer.ok() && serve_stock_init(from, *outer)) {
+    return;
+  }
   const auto* request = outer.ok() ? std::get_if<wire::NixlInitRequest>(&*outer) : nullptr;
   if (request == nullptr || !request->baton.has_value()) {
     // A stock LMCache sender, or rubbish. Neither can be told anything that it would understand.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -85,17 +86,21 @@ void Receiver::sweep() {
   if (++sweeps_ % kSweepsPerLease == 0) {
     strikes_.clear();  // Forgiven: only many in a lease cut off.
   }
-  if (!peers_.empty() || !strikes_.empty()) {
+  if (!peers_.empty() || !strikes_.empty() || (stock_ != nullptr && !stock_->is_idle())) {
     schedule_sweep();
   }
 }
 
 void Receiver::ask_for_drains() {
   std::set<Epoch> overdue;
+  std::map<Epoch, std::uint32_t> of_others;
   const auto rounds_without_lease =
       static_cast<std::uint32_t>(kSweepsPerLease * (config_.claim_ttl / config_.lease + 1));
   for (const ChunkPool::Quarantined& page : pool_.age_quarantine()) {
     const auto peer = peers_.find(page.writer.sender);
+    if (peer == peers_.end()) {
+      ++of_others[page.writer.sender];
+    }
     if (peer == peers_.end() || peer->second.fencing) {
       continue;
     }
@@ -108,6 +113,9 @@ void Receiver::ask_for_drains() {
       answer(peer->second.route,
              wire::DrainRequest{page.writer.put_id, {page.page}, {page.generation}});
     }
+  }
+  if (stock_ != nullptr) {
+    stock_->sweep(of_others);
   }
   for (const Epoch& sender : overdue) {
     on_writer_gone(sender,

@@ -22,7 +22,8 @@ constexpr Duration kRepeatDelay = std::chrono::seconds(1);
 
 PeerLink::PeerLink(Scheduler& scheduler, control::Network& network,
                    std::span<transport::Transport* const> transports, const Config& config,
-                   Address address, std::uint32_t& connections, Callbacks callbacks)
+                   Address address, std::uint32_t& connections, Callbacks callbacks,
+                   transport::StockPlane* plane)
     : scheduler_(scheduler),
       network_(network),
       transports_(transports.begin(), transports.end()),
@@ -30,6 +31,7 @@ PeerLink::PeerLink(Scheduler& scheduler, control::Network& network,
       address_(std::move(address)),
       callbacks_(std::move(callbacks)),
       connections_(connections),
+      plane_(plane),
       attempt_(std::make_unique<Lifetime>()) {}
 
 PeerLink::~PeerLink() {
@@ -83,6 +85,10 @@ void PeerLink::start_handshake() {
   }
   init_ = *std::move(init);
   alloc_ = *std::move(alloc);
+  if (Status begun = begin_stock(); !begun.ok()) {
+    scheduler_.post(attempt_->guard([this, begun] { finish(begun); }));
+    return;
+  }
   send_hello();
 }
 
@@ -96,6 +102,9 @@ void PeerLink::send_hello() {
     hello.transports.push_back({std::string(transport->name()), transport->offer()});
   }
   wire::NixlInitRequest request;
+  if (stock_ != nullptr) {
+    request.local_meta_bytes = stock_->metadata();
+  }
   request.baton = wire::encode(hello);
   if (Status sent = init_->send(wire::encode(request)); !sent.ok()) {
     scheduler_.post(attempt_->guard([this, sent] { finish(sent); }));
@@ -128,13 +137,19 @@ void PeerLink::on_init_payload(std::string_view payload) {
     return;
   }
   const auto* response = std::get_if<wire::NixlInitResponse>(&*outer);
+  if (stock_ != nullptr && (response == nullptr || !response->baton.has_value())) {
+    on_stock_message(*outer);
+    return;
+  }
   if (response == nullptr) {
     nonsense(std::string(wire::type_name(*outer)));
     return;
   }
   if (!response->baton.has_value()) {
-    finish(absl::FailedPreconditionError(fmt::format(
-        "receiver {} is not a Baton receiver (a stock LMCache one?)", address_.init_endpoint)));
+    finish(absl::FailedPreconditionError(
+        fmt::format("receiver {} is not a Baton receiver (a stock LMCache one? they are "
+                    "refused unless pd_stock_peers is allow)",
+                    address_.init_endpoint)));
     return;
   }
   auto inner = wire::decode(*response->baton, config_.limits);
@@ -210,6 +225,10 @@ void PeerLink::on_connected(const Status& status) {
 void PeerLink::on_alloc_payload(std::string_view payload) {
   const auto message = wire::decode(payload, config_.limits);
   heard_ = scheduler_.now();
+  if (message.ok() && is_stock_) {
+    on_stock_answer(*message);
+    return;
+  }
   if (message.ok()) {
     callbacks_.on_message(*this, *message);
     return;
@@ -221,6 +240,10 @@ void PeerLink::on_alloc_payload(std::string_view payload) {
 }
 
 Status PeerLink::send(const wire::Message& message) {
+  if (is_stock_) {
+    return absl::FailedPreconditionError(
+        fmt::format("an LMCache receiver understands no {}", wire::type_name(message)));
+  }
   if (state_ != State::kReady) {
     return absl::UnavailableError(
         fmt::format("receiver {} is not connected", address_.init_endpoint));
@@ -236,7 +259,7 @@ Status PeerLink::send(const wire::Message& message) {
 }
 
 void PeerLink::send_or_reset(const wire::Message& message) {
-  if (state_ != State::kReady) {
+  if (state_ != State::kReady || is_stock_) {
     return;  // The receiver sees the lost connection.
   }
   if (Status sent = send(message); !sent.ok()) {
@@ -251,6 +274,9 @@ void PeerLink::finish(const Status& status) {
   // Taken now: whoever hears that the link is down may ask for the next one at once.
   std::vector<Ready> waiting = std::exchange(waiting_, {});
   init_.reset();
+  if (!status.ok() || !is_stock_) {
+    stock_.reset();  // Its agent, and with it what is under way.
+  }
   if (status.ok()) {
     state_ = State::kReady;
     ++sessions_;
@@ -261,7 +287,7 @@ void PeerLink::finish(const Status& status) {
     owed_.clear();
     scheduler_.cancel(std::exchange(owed_timer_, kNoTimer));
     scheduler_.cancel(std::exchange(beat_timer_, kNoTimer));
-    if (before == State::kConnecting || before == State::kReady) {
+    if (!is_stock_ && (before == State::kConnecting || before == State::kReady)) {
       transport_->disconnect(welcome_.epoch);
     }
     alloc_.reset();

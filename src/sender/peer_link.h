@@ -17,6 +17,7 @@
 #include "src/base/scheduler.h"
 #include "src/control/control.h"
 #include "src/sender/config.h"
+#include "src/sender/stock_link.h"
 #include "src/transport/transport.h"
 #include "src/wire/messages.h"
 
@@ -52,7 +53,7 @@ class PeerLink {
 
   PeerLink(Scheduler& scheduler, control::Network& network,
            std::span<transport::Transport* const> transports, const Config& config, Address address,
-           std::uint32_t& connections, Callbacks callbacks);
+           std::uint32_t& connections, Callbacks callbacks, transport::StockPlane* plane = nullptr);
   ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
@@ -67,6 +68,15 @@ class PeerLink {
   const wire::Welcome& welcome() const { return welcome_; }
   wire::Parties parties() const { return {config_.epoch, welcome_.epoch}; }
   transport::Transport& transport() const { return *transport_; }
+  /// While ready: over whatever was agreed on.
+  void write_batch(std::vector<transport::WriteOp> ops, transport::Done done);
+
+  /// It leads, or led last, to an LMCache receiver: such a one is only asked, and told that
+  /// requests have ended; send() fails, and what it "must learn" is nothing to it.
+  bool is_stock() const { return is_stock_; }
+  Status ask_stock(const wire::AllocRequest& request, TimePoint deadline, StockLink::Answer answer);
+  /// Nothing of the request is under way any more.
+  void end_stock_request(const std::string& req_id, const Status& how);
   /// Counts how often the link became ready: tells one connection from the next.
   std::uint64_t session() const { return sessions_; }
   /// reset(), if that connection is still the one that is ready.
@@ -110,6 +120,9 @@ class PeerLink {
   void finish(const Status& status);
   Status check_welcome(const wire::Welcome& welcome);
   void repeat_owed();
+  Status begin_stock();
+  void on_stock_message(const wire::Message& message);
+  void on_stock_answer(const wire::Message& message);
   void start_heartbeats();
   void beat();
 
@@ -145,8 +158,11 @@ class PeerLink {
   std::unique_ptr<control::Client> alloc_;
   wire::Welcome welcome_;
   transport::Transport* transport_ = nullptr;
+  transport::StockPlane* const plane_;  // null: LMCache's receivers are refused
+  bool is_stock_ = false;
   /// Of the current attempt: what a former one has left in queues must not run.
   std::unique_ptr<Lifetime> attempt_;
+  std::unique_ptr<StockLink> stock_;  // until the receiver turns out to be Baton's
 };
 
 }  // namespace baton::sender

@@ -39,8 +39,8 @@ void PeerLink::send_read_release(std::uint64_t read_id) {
 }
 
 void PeerLink::owe(Owed word) {
-  if (state_ != State::kReady) {
-    return;  // The receiver sees the lost connection.
+  if (state_ != State::kReady || is_stock_) {
+    return;  // The receiver sees the lost connection; an LMCache one gets a CancelNotif.
   }
   owed_.push_back(std::move(word));
   if (owed_timer_ == kNoTimer) {

@@ -92,6 +92,10 @@ void PutTask::allocate() {
   awaited_ = spec_.keys.size();
   state_ = State::kAllocating;
   owner_.on_put_allocating(*this);
+  if (link_.is_stock()) {
+    ask_stock();
+    return;
+  }
   if (Status sent = link_.send(alloc_request()); !sent.ok()) {
     fail(sent);
   } else if (link_.may_repeat()) {

@@ -122,6 +122,8 @@ class PutTask {
   void begin();
   void on_ready(const Status& status);
   void allocate();
+  void ask_stock();
+  void on_stock_answer(const wire::AllocResponse& response);
   wire::AllocRequest alloc_request() const;
   Status check_response(const wire::AllocResponse& response) const;
   Status take_news(std::uint32_t index, wire::KeyState state, std::uint32_t page,

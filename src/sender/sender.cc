@@ -71,7 +71,8 @@ PeerLink& Sender::link_to(const Address& address) {
             },
             [this](const PeerLink& from) { return list_requests(from); },
             [this](PeerLink& from, const wire::Message& message) { on_message(from, message); },
-            [this](PeerLink& from, const Status& why) { on_link_down(from, why); }});
+            [this](PeerLink& from, const Status& why) { on_link_down(from, why); }},
+        env_.stock);
   }
   return *link;
 }
@@ -211,6 +212,7 @@ void Sender::advance(const RequestKey& key) {
   if (!request.failure.ok() || request.phase == Request::Phase::kNotifying) {
     if (quiet) {
       env_.scheduler.cancel(request.timer);
+      request.link->end_stock_request(key.req_id, request.failure);
       requests_.erase(found);
     }
     return;

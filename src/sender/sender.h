@@ -34,6 +34,7 @@ struct Environment {
   control::Network& network;
   std::vector<transport::Transport*> transports;  ///< in order of preference
   std::shared_ptr<StagingPool> staging;
+  transport::StockPlane* stock = nullptr;  ///< null: LMCache's own receivers are refused
 };
 
 /// An attempt of a request at one receiver.

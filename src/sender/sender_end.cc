@@ -64,8 +64,9 @@ void Sender::remember_failure(const RequestKey& key, const Status& why) {
 }
 
 void Sender::tell_cancel(const RequestKey& key, const Request& request, const Status& why) {
-  if (request.link->state() != PeerLink::State::kReady) {
-    return;  // The receiver sees the lost connection.
+  if (request.link->state() != PeerLink::State::kReady || request.link->is_stock()) {
+    return;  // The receiver sees the lost connection; an LMCache one hears when all writes are
+             // over.
   }
   wire::CancelNotif cancel;
   cancel.req_id = key.req_id;
@@ -98,7 +99,7 @@ std::vector<std::string> Sender::transports_in_use() const {
   std::set<std::string> names;
   for (const auto& [address, link] : links_) {
     if (link->state() == PeerLink::State::kReady) {
-      names.emplace(link->transport().name());
+      names.emplace(link->welcome().transport);
     }
   }
   return {names.begin(), names.end()};
@@ -143,7 +144,7 @@ void Sender::on_link_down(PeerLink& link, const Status& why) {
 }
 
 bool Sender::restart(const RequestKey& key, Request& request, const Status& why) {
-  if (closing_ || !request.failure.ok() || request.has_completed) {
+  if (closing_ || !request.failure.ok() || request.has_completed || request.link->is_stock()) {
     return false;
   }
   request.opened_at.reset();

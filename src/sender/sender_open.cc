@@ -86,6 +86,10 @@ void Sender::ask_admission(const RequestKey& key) {
   request.phase = Request::Phase::kAdmitting;
   request.opened_at = request.link->welcome().epoch;
   request.total_chunks = chunks_of(request.spec);
+  if (request.link->is_stock()) {
+    reserve_staging(key);  // Nobody there admits requests.
+    return;
+  }
   if (Status sent = send_open(key, request); !sent.ok()) {
     fail_open(key, sent);
   } else if (request.link->may_repeat()) {
@@ -197,6 +201,7 @@ void Sender::release(const RequestKey& key) {
   env_.scheduler.cancel(request.timer);
   PeerLink& link = *request.link;
   requests_.erase(found);
+  link.end_stock_request(key.req_id, absl::CancelledError(std::string("it was given up")));
   if (link.state() == PeerLink::State::kReady) {
     link.send_or_reset(wire::ReleaseNotif{link.parties(), key.req_id, key.attempt});
   }

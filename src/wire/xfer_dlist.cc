@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <limits>
 #include <optional>
+#include <tuple>
 
 namespace baton::wire {
 namespace {
@@ -185,6 +187,32 @@ StatusOr<XferDlist> decode_xfer_dlist(std::string_view bytes, std::size_t max_de
       fmt::format("{} bytes that are not the pickle of a nixlXferDList with pages in "
                   "DRAM or VRAM",
                   bytes.size()));
+}
+
+Status check_pages(const XferDlist& list, std::uint64_t page_bytes) {
+  std::vector<XferDescriptor> pages = list.descriptors;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (pages[i].length_bytes != page_bytes) {
+      return invalid(
+          fmt::format("page {} has {} bytes, a chunk has {}: the two sides must have the "
+                      "same model, dtype and chunk_size",
+                      i, pages[i].length_bytes, page_bytes));
+    }
+    if (pages[i].address > std::numeric_limits<std::uint64_t>::max() - page_bytes) {
+      return invalid(fmt::format("page {} at {:#x} reaches beyond 2^64", i, pages[i].address));
+    }
+  }
+  std::sort(pages.begin(), pages.end(), [](const XferDescriptor& a, const XferDescriptor& b) {
+    return std::tie(a.device, a.address) < std::tie(b.device, b.address);
+  });
+  for (std::size_t i = 1; i < pages.size(); ++i) {
+    if (pages[i].device == pages[i - 1].device &&
+        pages[i].address < pages[i - 1].address + page_bytes) {
+      return invalid(
+          fmt::format("pages overlap at {:#x} of device {}", pages[i].address, pages[i].device));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace baton::wire

@@ -40,4 +40,8 @@ std::string encode_xfer_dlist(const XferDlist& list);
 /// taken too.
 StatusOr<XferDlist> decode_xfer_dlist(std::string_view bytes, std::size_t max_descriptors);
 
+/// Of a peer's pages: all are `page_bytes` long, none reaches beyond 2^64, and no two of one device
+/// overlap. kInvalidArgument naming the first that breaks it.
+Status check_pages(const XferDlist& list, std::uint64_t page_bytes);
+
 }  // namespace baton::wire

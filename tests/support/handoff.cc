@@ -56,7 +56,7 @@ receiver::Config ReceiverNode::default_config() {
 }
 
 ReceiverNode::ReceiverNode(World& world, const std::string& name, std::uint32_t pages,
-                           receiver::Config config, receiver::FaultHooks faults)
+                           receiver::Config config, receiver::FaultHooks faults, StockPeers stock)
     : world_(world), address_{"inproc://" + name + "-init", "inproc://" + name + "-alloc"} {
   auto buffer = RegisteredBuffer::create(*tiny_chunk().bytes(), pages);
   buffer_ = *std::move(buffer);
@@ -65,8 +65,12 @@ ReceiverNode::ReceiverNode(World& world, const std::string& name, std::uint32_t 
   EXPECT_TRUE(transport_->attach(*buffer_).ok());
   config.init_endpoint = address_.init_endpoint;
   config.alloc_endpoint = address_.alloc_endpoint;
+  if (stock == StockPeers::kAllow) {
+    config.query_endpoint = "inproc://" + name + "-query";
+    plane_ = std::make_unique<HubPlane>(world.stock, world.scheduler, *buffer_);
+  }
   auto made = receiver::Receiver::create(
-      {world.scheduler, world.network, {transport_.get()}, buffer_, loop_, epoch_},
+      {world.scheduler, world.network, {transport_.get()}, buffer_, loop_, epoch_, 0, plane_.get()},
       std::move(config), std::move(faults));
   EXPECT_TRUE(made.ok()) << made.status();
   receiver_ = *std::move(made);
@@ -78,14 +82,15 @@ ReceiverNode::~ReceiverNode() {
   transport_->close();
   world_.scheduler.run_ready();
   receiver_.reset();
+  plane_.reset();
   transport_->join();
 }
 
 StatusOr<Claim> ReceiverNode::claim(const std::string& req_id, std::vector<std::string> keys,
                                     Duration timeout) {
   std::optional<StatusOr<Claim>> result;
-  receiver_->claims().claim(req_id, std::move(keys), world_.scheduler.now() + timeout,
-                            [&](StatusOr<Claim> claim) { result = std::move(claim); });
+  receiver_->claim(req_id, std::move(keys), world_.scheduler.now() + timeout,
+                   [&](StatusOr<Claim> claim) { result = std::move(claim); });
   EXPECT_FALSE(result.has_value()) << "the callback came inline";
   EXPECT_TRUE(world_.scheduler.run_until([&] { return result.has_value(); }));
   return std::move(*result);
@@ -100,7 +105,7 @@ sender::Config SenderNode::default_config() {
 }
 
 SenderNode::SenderNode(World& world, std::uint32_t pages, sender::Config config,
-                       sender::FaultHooks faults)
+                       sender::FaultHooks faults, StockPeers stock)
     : world_(world), epoch_(Epoch::random()) {
   buffer_ = *RegisteredBuffer::create(*tiny_chunk().bytes(), pages);
   loop_ = std::make_shared<LoopRef>(world.scheduler);
@@ -108,8 +113,12 @@ SenderNode::SenderNode(World& world, std::uint32_t pages, sender::Config config,
   transport_ = std::make_unique<transport::LoopbackTransport>(world.hub, epoch_);
   EXPECT_TRUE(transport_->attach(*buffer_).ok());
   config.epoch = epoch_;
-  auto made = sender::Sender::create({world.scheduler, world.network, {transport_.get()}, staging_},
-                                     std::move(config), std::move(faults));
+  if (stock == StockPeers::kAllow) {
+    plane_ = std::make_unique<HubPlane>(world.stock, world.scheduler, *buffer_);
+  }
+  auto made = sender::Sender::create(
+      {world.scheduler, world.network, {transport_.get()}, staging_, plane_.get()},
+      std::move(config), std::move(faults));
   EXPECT_TRUE(made.ok()) << made.status();
   sender_ = *std::move(made);
 }
@@ -122,6 +131,7 @@ SenderNode::~SenderNode() {
   transport_->close();
   world_.scheduler.run_ready();
   sender_.reset();
+  plane_.reset();
   transport_->join();
 }
 
@@ -154,13 +164,13 @@ sender::PutSpec SenderNode::spec(const std::string& req_id, std::uint64_t first,
   return spec;
 }
 
-std::shared_ptr<PutResult> SenderNode::submit(const ReceiverNode& to, sender::PutSpec spec) {
+std::shared_ptr<PutResult> SenderNode::submit(const sender::Address& to, sender::PutSpec spec) {
   auto result = std::make_shared<PutResult>();
   result->state = std::make_shared<detail::PutState>(world_.scheduler);
   spec.on_key_done = [result](const std::string& key, const Status& status) {
     result->callbacks.emplace_back(key, status);
   };
-  sender_->submit(to.address(), std::move(spec), result->state);
+  sender_->submit(to, std::move(spec), result->state);
   EXPECT_FALSE(result->done()) << "the put ended inline";
   return result;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "baton/options.h"
 #include "src/control/inproc/inproc_network.h"
 #include "src/memory/staging_pool.h"
 #include "src/receiver/receiver.h"
@@ -13,6 +14,7 @@
 #include "src/transport/loopback/loopback_hub.h"
 #include "src/transport/loopback/loopback_transport.h"
 #include "src/wire/codec.h"
+#include "tests/support/stock_hub.h"
 #include "tests/support/virtual_scheduler.h"
 
 namespace baton::testing {
@@ -27,17 +29,19 @@ std::vector<std::string> tiny_keys(std::uint64_t first, std::uint64_t count);
 /// Everything that the nodes of one test share.
 struct World {
   explicit World(transport::LoopbackOptions options = {})
-      : hub(scheduler, options), network(scheduler) {}
+      : hub(scheduler, options), network(scheduler), stock(scheduler) {}
 
   VirtualScheduler scheduler;
   transport::LoopbackHub hub;
   control::InprocNetwork network;
+  StockHub stock;
 };
 
 class ReceiverNode {
  public:
   ReceiverNode(World& world, const std::string& name, std::uint32_t pages,
-               receiver::Config config = default_config(), receiver::FaultHooks faults = {});
+               receiver::Config config = default_config(), receiver::FaultHooks faults = {},
+               StockPeers stock = StockPeers::kRefuse);
   ~ReceiverNode();
 
   static receiver::Config default_config();
@@ -47,6 +51,7 @@ class ReceiverNode {
   const Epoch& epoch() const { return epoch_; }
   receiver::ChunkPool::Counts pages() const { return receiver_->stats().pages; }
   RegisteredBuffer& buffer() { return *buffer_; }
+  HubPlane& plane() { return *plane_; }
 
   /// Claims, and runs the world until there is an answer.
   StatusOr<Claim> claim(const std::string& req_id, std::vector<std::string> keys,
@@ -59,6 +64,7 @@ class ReceiverNode {
   std::shared_ptr<RegisteredBuffer> buffer_;
   std::shared_ptr<LoopRef> loop_;
   std::unique_ptr<transport::LoopbackTransport> transport_;
+  std::unique_ptr<HubPlane> plane_;
   std::unique_ptr<receiver::Receiver> receiver_;
 };
 
@@ -85,13 +91,14 @@ struct ReadSeen {
 class SenderNode {
  public:
   SenderNode(World& world, std::uint32_t pages, sender::Config config = default_config(),
-             sender::FaultHooks faults = {});
+             sender::FaultHooks faults = {}, StockPeers stock = StockPeers::kRefuse);
   ~SenderNode();
 
   static sender::Config default_config();
   sender::Sender* operator->() { return sender_.get(); }
   StagingPool& staging() { return *staging_; }
   const Epoch& epoch() const { return epoch_; }
+  HubPlane& plane() { return *plane_; }
 
   /// A staged chunk whose bytes depend on `seed`.
   MemoryObj chunk(std::uint64_t seed, std::int64_t tokens = 4);
@@ -100,7 +107,10 @@ class SenderNode {
   sender::PutSpec spec(const std::string& req_id, std::uint64_t first, std::uint64_t count,
                        bool is_last = true);
 
-  std::shared_ptr<PutResult> submit(const ReceiverNode& to, sender::PutSpec spec);
+  std::shared_ptr<PutResult> submit(const ReceiverNode& to, sender::PutSpec spec) {
+    return submit(to.address(), std::move(spec));
+  }
+  std::shared_ptr<PutResult> submit(const sender::Address& to, sender::PutSpec spec);
   /// Reads keys first … first + count - 1 into staged pages full of 0xEE.
   std::shared_ptr<ReadSeen> read(const ReceiverNode& from, std::uint64_t first, std::uint64_t count,
                                  Duration timeout = std::chrono::seconds(30));
@@ -117,6 +127,7 @@ class SenderNode {
   std::shared_ptr<StagingPool> staging_;
   std::shared_ptr<RegisteredBuffer> buffer_;
   std::unique_ptr<transport::LoopbackTransport> transport_;
+  std::unique_ptr<HubPlane> plane_;
   std::unique_ptr<sender::Sender> sender_;
 };
 

@@ -51,13 +51,22 @@ def stand_in(module_name):
     return nixlXferDList
 
 
-def real():
+def makers():
+    """What makes a list in each of the modules; the installed one is the real NIXL's."""
+    made = {}
     try:
         import nixl._bindings as bindings
+
+        kinds = {DRAM: bindings.DRAM_SEG, VRAM: bindings.VRAM_SEG}
+        real = bindings.nixlXferDList
+        made[real.__module__] = lambda memory, descriptors: real(kinds[memory], descriptors)
     except ImportError:
-        return None
-    kinds = {DRAM: bindings.DRAM_SEG, VRAM: bindings.VRAM_SEG}
-    return lambda memory, descriptors: bindings.nixlXferDList(kinds[memory], descriptors)
+        pass
+    source = f"NIXL's {next(iter(made))}" if made else "stand-in"
+    for name in ("nixl._bindings", "nixl_cu12._bindings", "nixl_cu13._bindings"):
+        if name not in made:
+            made[name] = stand_in(name)
+    return source, made
 
 
 def pages(count, page_bytes=4096, device=0):
@@ -65,9 +74,8 @@ def pages(count, page_bytes=4096, device=0):
 
 
 def vectors():
-    make = real()
-    source = "nixl" if make else "stand-in"
-    make = make or stand_in("nixl._bindings")
+    source, made = makers()
+    make = made["nixl._bindings"]
     cases = [(f"dram_{n}", make, 4, DRAM, pages(n)) for n in (1, 6, 7, 8)]
     cases += [
         ("vram_2", make, 4, VRAM, pages(2, device=3)),
@@ -76,8 +84,10 @@ def vectors():
         ("first_unframed", make, 4, DRAM, pages(2728)),
         ("unframed_protocol_5", make, 5, DRAM, pages(5000)),
         ("large_numbers", make, 4, DRAM, [(2**64 - 1, 2**63, 2**40)]),
-        ("wheel_cu12", stand_in("nixl_cu12._bindings"), 4, DRAM, pages(3)),
-        ("wheel_cu13", stand_in("nixl_cu13._bindings"), 5, DRAM, pages(3)),
+        ("wheel_cu12", made["nixl_cu12._bindings"], 4, DRAM, pages(3)),
+        ("wheel_cu12_vram", made["nixl_cu12._bindings"], 4, VRAM, pages(2, device=1)),
+        ("wheel_cu12_unframed", made["nixl_cu12._bindings"], 4, DRAM, pages(3000)),
+        ("wheel_cu13", made["nixl_cu13._bindings"], 5, DRAM, pages(3)),
     ]
     out = []
     for name, maker, protocol, memory, descriptors in cases:

@@ -38,6 +38,7 @@ TEST(OptionDocs, Defaults) {
       {"nixl_backends", ""},
       {"chunk_size", "256"},
       {"save_unfull_chunk", "true"},
+      {"pd_stock_peers", "refuse"},
       {"pd_transport", "auto"},
       {"pd_integrity", "full"},
       {"pd_poison_pages", "false"},

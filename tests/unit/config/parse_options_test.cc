@@ -98,7 +98,8 @@ pd_peer_data_port: [0, 0]
   EXPECT_EQ(result->options.pd_peer_host, "10.0.0.1");
   EXPECT_THAT(result->options.pd_peer_init_port, ElementsAre(8300, 8301));
   EXPECT_THAT(result->options.pd_peer_alloc_port, ElementsAre(8400, 8401));
-  EXPECT_THAT(result->notes, ElementsAre(HasSubstr("nothing here: pd_peer_query_port (line 10);")));
+  EXPECT_THAT(result->options.pd_peer_query_port, ElementsAre(8500, 8501));
+  EXPECT_THAT(result->notes, ::testing::IsEmpty());
 }
 
 TEST(ParseOptions, BatonsKeys) {

@@ -176,6 +176,9 @@ TEST(ValidateOptions, KeysAreWholeOrAbsent) {
       keys, [](O& o) { o.pd_proxy_plain = true; }, "pd_proxy_host is missing");
   expect_refused(
       keys, [](O& o) { o.pd_security = static_cast<Security>(7); }, "pd_security is 7");
+  expect_refused(
+      keys, [](O& o) { o.pd_stock_peers = StockPeers::kAllow; },
+      "pd_stock_peers is allow, but pd_security is curve");
 }
 
 TEST(ValidateOptions, ASendersProxyIsAHostAndAPort) {

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -32,8 +31,7 @@ std::string from_hex(const std::string& hex) {
 
 const Json& vectors() {
   static const Json parsed = [] {
-    const auto path = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
-                      "vectors" / "nixl_xfer_dlist.json";
+    const std::string path = BATON_SOURCE_DIR "/tests/vectors/nixl_xfer_dlist.json";
     std::ifstream file(path);
     EXPECT_TRUE(file) << path;
     return Json::parse(file).at("vectors");
@@ -66,12 +64,22 @@ XferDlist list_of(const Json& vector) {
   return list;
 }
 
-/// Large ones are stored as head and tail; between them stand the descriptors, in any encoding.
+/// Large ones are stored as length, head and tail; between these stand the descriptors.
 std::string bytes_of(const Json& vector) {
   if (vector.contains("hex")) {
     return from_hex(vector["hex"]);
   }
-  std::string bytes = encode_xfer_dlist(list_of(vector));
+  const XferDlist list = list_of(vector);
+  std::string bytes(vector.at("bytes_total").get<std::size_t>(), '\0');
+  constexpr std::size_t kEndBytes = 4;
+  std::size_t at = bytes.size() - kEndBytes - list.descriptors.size() * 24;
+  for (const XferDescriptor& page : list.descriptors) {
+    for (const std::uint64_t value : {page.address, page.length_bytes, page.device}) {
+      for (int shift = 0; shift < 64; shift += 8) {
+        bytes[at++] = static_cast<char>(value >> shift);
+      }
+    }
+  }
   const std::string head = from_hex(vector.at("head_hex"));
   const std::string tail = from_hex(vector.at("tail_hex"));
   bytes.replace(0, head.size(), head);
@@ -178,6 +186,27 @@ TEST(XferDlist, AListBeyondTheLimitAllocatesNothingFromIt) {
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("50000 pages"));
   EXPECT_TRUE(decode_xfer_dlist(long_list, 50'000).ok());
+}
+
+TEST(XferDlist, PagesThatCannotBeAreRefused) {
+  const auto complaint = [](const XferDlist& list) {
+    return std::string(check_pages(list, 4096).message());
+  };
+  EXPECT_TRUE(check_pages(pages(50), 4096).ok());
+  XferDlist unequal = pages(3);
+  unequal.descriptors[2].length_bytes = 4095;
+  EXPECT_THAT(complaint(unequal), HasSubstr("page 2 has 4095 bytes, a chunk has 4096"));
+  XferDlist overlapping = pages(3);
+  overlapping.descriptors[0].address = overlapping.descriptors[2].address + 4095;
+  EXPECT_THAT(complaint(overlapping), HasSubstr("overlap"));
+  XferDlist twice = pages(2);
+  twice.descriptors[1] = twice.descriptors[0];
+  EXPECT_THAT(complaint(twice), HasSubstr("overlap"));
+  twice.descriptors[1].device = 1;
+  EXPECT_TRUE(check_pages(twice, 4096).ok());
+  XferDlist beyond = pages(1, std::numeric_limits<std::uint64_t>::max() - 4095);
+  EXPECT_THAT(complaint(beyond), HasSubstr("2^64"));
+  EXPECT_TRUE(check_pages(pages(1, std::numeric_limits<std::uint64_t>::max() - 4096), 4096).ok());
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+// What an operator is told who allows LMCache's peers where they can't be served.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "src/transport/nixl/nixl.h"
+#include "tests/support/backend_pair.h"
+
+namespace baton {
+namespace {
+
+using namespace ::baton::testing;  // NOLINT: the fixture's vocabulary
+using ::testing::HasSubstr;
+
+TEST(StockPeersAllowed, WithoutNixlTheStartFailsAndSaysWhatToBuild) {
+  if (transport::has_nixl()) {
+    GTEST_SKIP() << "this Baton has NIXL";
+  }
+  for (const Role role : {Role::kSender, Role::kReceiver}) {
+    Options options = small_options(role, 4, TransportChoice::kTcp);
+    options.pd_stock_peers = StockPeers::kAllow;
+    const auto refused = PdBackend::create(options, small_layout());
+    ASSERT_FALSE(refused.ok());
+    const std::string message(refused.status().message());
+    EXPECT_THAT(message, HasSubstr("pd_stock_peers is allow, but"));
+    EXPECT_THAT(message, HasSubstr("-DBATON_WITH_NIXL=ON"));
+  }
+}
+
+}  // namespace
+}  // namespace baton
