@@ -73,7 +73,9 @@ Result Simulation::run() {
   fleet_.start_all();
   workload_.start();
   visitors_.start();
-  readers_.start();
+  if (world_.profile.reads) {
+    readers_.start();
+  }
   while (!broken() && !workload_.all_arrived() && step()) {
     faults_.after_event();
   }

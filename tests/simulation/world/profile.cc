@@ -63,6 +63,7 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.baton_proxy = random.percent(50);
   profile.old_sender = random.percent(12);
   profile.implicit_too = random.percent(50);
+  profile.reads = random.percent(60);  // Readers are never silent: without them leases matter.
   profile.level = seed % kCalmSeedOf == 1 ? FaultLevel::kNone : level;
   if (profile.level == FaultLevel::kNone) {
     profile.implicit_too = false;  // Such a request may be refused whenever the pool is busy.
