@@ -162,7 +162,8 @@ class Dispatcher:
         _baton._after_fork_in_child(self._queue)
         self.__init__()  # type: ignore[misc]
         for handle in handles:
-            handle._condition = threading.Condition()  # The parent's may be held for ever.
+            # The parent's may be held for ever.
+            handle._condition = threading.Condition()  # type: ignore[attr-defined]
             handle._core = None
             handle.set_exception(Cancelled("this process was forked while the put was under way"))
 

@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Optional, Sequence
+from typing import Optional, Protocol, Sequence
+
+
+class DisaggSpec(Protocol):
+    """What Baton asks of a specification; LMCache's has it."""
+
+    @property
+    def req_id(self) -> str: ...
+    @property
+    def receiver_host(self) -> str: ...
+    @property
+    def receiver_init_port(self) -> Sequence[int]: ...
+    @property
+    def receiver_alloc_port(self) -> Sequence[int]: ...
+    @property
+    def is_last_prefill(self) -> bool: ...
 
 
 @dataclasses.dataclass

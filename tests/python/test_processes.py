@@ -1,0 +1,190 @@
+"""Two processes, signals, forks, and the interpreter's end."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import numpy as np
+
+import support
+from support import WAIT, keys, spec
+
+TEST_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def run(code):
+    """Runs `code` in an interpreter of its own; it ends, or the test fails."""
+    return subprocess.run([sys.executable, "-X", "dev", "-W", "error", "-c", code], text=True,
+                          capture_output=True, timeout=WAIT, cwd=TEST_FOLDER)
+
+
+class TwoProcesses(unittest.TestCase):
+    def hand_over(self, transport):
+        random = np.random.default_rng(1)
+        with support.Child("decode_process.py", transport) as child, \
+                support.sender(pd_transport=transport) as prefill:
+            ports = child.hear()
+            for request in range(5):
+                names = keys(10 * request, 3)
+                metas = [support.FULL, support.FULL, support.FULL.with_tokens(1 + request)]
+                chunks = [prefill.allocate(meta) for meta in metas]
+                for chunk in chunks:
+                    chunk.copy_from(random.bytes(chunk.nbytes))
+                sums = [[chunk.meta.tokens, hashlib.sha256(chunk).hexdigest()] for chunk in chunks]
+                [handle] = prefill.batched_submit_put_task(names, chunks, spec(f"r{request}", ports))
+                self.assertEqual(handle.result(WAIT), 3)
+                child.say([f"r{request}", [str(name) for name in names]])
+                self.assertEqual(child.hear(), sums)
+                self.assertEqual(prefill.transports_in_use(), [transport])
+                del chunk, chunks
+        self.assertEqual(child.code, 0)
+
+    def test_shm(self):
+        self.hand_over("shm")
+
+    def test_tcp(self):
+        self.hand_over("tcp")
+
+
+class Interrupts(unittest.TestCase):
+    """Ctrl-C in each call that waits. No time is measured: without an end the test's own limit strikes."""
+
+    CODE = """
+import os, signal, support, sys, threading, time
+main = threading.get_ident()
+with support.pair(pages=2) as (decode, prefill):
+    hog = prefill.open_request(support.spec('hog', decode), support.keys(1, 2), 30)
+    def interrupt():
+        # Once the main thread has stood inside the call for several slices of its wait.
+        stood = 0
+        while stood < 20:
+            time.sleep(0.01)
+            frame = sys._current_frames()[main]
+            stood = stood + 1 if frame.f_code.co_name in ('claim', 'open_request', 'read', 'wait') else 0
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt).start()
+    before = time.monotonic()
+    try:
+        {call}
+    except KeyboardInterrupt:
+        print('interrupted', 'at once' if time.monotonic() - before < 10 else 'late')
+    del hog
+    # What was interrupted keeps nothing.
+    request = prefill.open_request(support.spec('next', decode), support.keys(7, 2), 30)
+    prefill.batched_submit_put_task(support.keys(7, 2), request.batched_allocate(support.FULL, 2),
+                                    support.spec('next', decode))[0].result(30)
+    print(len(decode.claim('next', support.keys(7, 2), timeout=30)))
+"""
+
+    def interrupt(self, call):
+        done = run(self.CODE.format(call=call))
+        self.assertEqual((done.stdout.split("\n"), done.returncode),
+                         (["interrupted at once", "2", ""], 0), done.stderr)
+
+    def test_claim(self):
+        self.interrupt("decode.claim('hog', support.keys(1, 2), timeout=60)")
+
+    def test_open_request(self):
+        self.interrupt("prefill.open_request(support.spec('r', decode), support.keys(5, 2), 60)")
+
+    def test_read(self):
+        self.interrupt("prefill.read([support.key(9)], [hog.allocate(support.FULL)], "
+                       "support.spec('r', (1, 1)))")
+
+    def test_result(self):
+        self.interrupt(
+            "hung = support.baton.PutHandle([], None, None); hung.result(60)")
+
+
+class Forks(unittest.TestCase):
+    def test_a_child_is_refused_and_ends(self):
+        done = run("""
+import os, gc, support, baton, traceback
+decode = support.receiver()
+prefill = support.sender()
+support.put(prefill, decode, 'first', [1]).result(30)
+claim = decode.claim('first', [support.key(1)], timeout=30)
+chunk = claim[0]
+array = chunk.numpy()
+request = prefill.open_request(support.spec('open', decode), support.keys(5, 1), 30)
+under_way = support.put(prefill, decode, 'r', [2, 3])
+child = os.fork()
+if child == 0:
+    code = 1
+    try:
+        refused = 0
+        for call in (lambda: decode.contains(support.key(1)), prefill.stats, lambda: chunk.numpy(),
+                     lambda: len(claim), lambda: decode.claim('r', [support.key(2)]),
+                     lambda: prefill.allocate(support.FULL), lambda: request.req_id):
+            try:
+                call()
+            except baton.FailedPrecondition as error:
+                refused += 1
+        assert refused == 7, refused
+        assert under_way.done()
+        prefill.close()
+        del decode, prefill, claim, chunk, request
+        gc.collect()
+        assert array[0, 0, 0, 0] == 1
+        with support.pair() as (decode, prefill):  # its own
+            support.put(prefill, decode, 'mine', [4]).result(30)
+            decode.claim('mine', [support.key(4)], timeout=30).release()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os.sys.exit(code)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert under_way.result(30) == 2  # the parent's goes on
+request.close()
+assert len(decode.claim('r', support.keys(2, 2), timeout=30)) == 2
+prefill.close()
+decode.close()
+print('fine')
+""")
+        self.assertEqual((done.stdout, done.returncode), ("fine\n", 0), done.stderr)
+
+
+class Exits(unittest.TestCase):
+    def check(self, code, stdout):
+        done = run("import support, threading, baton\n" + code)
+        self.assertEqual((done.stdout, done.returncode), (stdout, 0), done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+    def test_with_callbacks_pending(self):
+        self.check("""
+decode, prefill = support.receiver(), support.sender()
+for i in range(8):
+    support.put(prefill, decode, f'r{i}', [i], on_end_callback=lambda k, e: print('end'))
+""", "end\n" * 8)
+
+    def test_with_a_callback_that_never_returns(self):
+        self.check("""
+baton._puts.EXIT_GRACE_SEC = 0.1
+decode, prefill = support.receiver(), support.sender()
+entered = threading.Event()
+support.put(prefill, decode, 'r', [1], on_complete_callback=lambda k: (entered.set(), threading.Event().wait()))
+entered.wait(30)
+print('leaving')
+""", "leaving\n")
+
+    def test_with_everything_alive(self):
+        self.check("""
+decode, prefill = support.receiver(), support.sender()
+support.put(prefill, decode, 'r', [1]).result(30)
+claim = decode.claim('r', [support.key(1)], timeout=30)
+array, capsule = claim[0].numpy(), claim[0].__dlpack__()
+request = prefill.open_request(support.spec('q', decode), support.keys(5, 1), 30)
+ring = [decode, prefill, claim, request]
+ring.append(ring)
+print('leaving')
+""", "leaving\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
