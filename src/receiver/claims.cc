@@ -223,10 +223,16 @@ bool Claims::pin(const std::string& key, TimePoint expiry) {
   return add_pin(key, expiry, false);
 }
 
-bool Claims::extend_pin(const std::string& key, TimePoint expiry) {
+const Chunk* Claims::extend_pin(const std::string& key, TimePoint expiry) {
+  const Chunk* chunk = table_.pool().find(key);
+  if (chunk == nullptr) {
+    return nullptr;
+  }
   if (const auto found = pins_.find(key); found != pins_.end()) {
-    const auto shared = std::find_if(found->second.begin(), found->second.end(),
-                                     [](const Pin& pin) { return pin.is_shared; });
+    // Of this chunk: an older one of that name may be condemned, and pinned still.
+    const auto shared =
+        std::find_if(found->second.begin(), found->second.end(),
+                     [&](const Pin& pin) { return pin.is_shared && pin.chunk == chunk; });
     if (shared != found->second.end()) {
       if (expiry > shared->expiry) {
         scheduler_.cancel(shared->timer);
@@ -234,13 +240,11 @@ bool Claims::extend_pin(const std::string& key, TimePoint expiry) {
         shared->timer = scheduler_.run_at(
             expiry, lifetime_.guard([this, key, id = shared->id] { end_pin(key, id); }));
       }
-      return true;
+      return chunk;
     }
   }
-  const Chunk* chunk = table_.pool().find(key);
-  const bool is_free_for_it =
-      chunk != nullptr && (chunk->holds > chunk->read_holds || !table_.somebody_waits());
-  return is_free_for_it && add_pin(key, expiry, true);
+  const bool may_pin = chunk->holds > chunk->read_holds || !table_.somebody_waits();
+  return may_pin && add_pin(key, expiry, true) ? chunk : nullptr;
 }
 
 bool Claims::add_pin(const std::string& key, TimePoint expiry, bool is_shared) {

@@ -49,8 +49,9 @@ class Claims {
   bool pin(const std::string& key, TimePoint expiry);
   bool unpin(const std::string& key);
   /// The same as one pin, shared by all who ask by this: it lasts as long as any of them wants.
-  /// Also false for a chunk that nobody holds while a request waits for pages. Not for unpin().
-  bool extend_pin(const std::string& key, TimePoint expiry);
+  /// nullptr if the chunk isn't there, or only readers hold it, or nobody, while a request waits
+  /// for pages. Not for unpin().
+  const Chunk* extend_pin(const std::string& key, TimePoint expiry);
 
   /// Looks again at everything that waits. Called after each settled change.
   void recheck();

@@ -58,8 +58,8 @@ std::vector<Receiver::CommittedPage> Receiver::query_committed(std::span<const s
   std::vector<CommittedPage> found;
   const TimePoint expiry = env_.scheduler.now() + lease;
   for (const std::string& key : keys) {
-    if (claims_.extend_pin(key, expiry)) {
-      found.push_back({key, pool_.find(key)->page});
+    if (const Chunk* chunk = claims_.extend_pin(key, expiry); chunk != nullptr) {
+      found.push_back({key, chunk->page});
     }
   }
   return found;

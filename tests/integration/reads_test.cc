@@ -205,6 +205,24 @@ TEST_P(ReadsTest, TwoProcessesOfBothRolesPutAndReadBothWays) {
   }
 }
 
+TEST_P(ReadsTest, BothHalvesHearOfTheirPeersEnd) {
+  auto options = small_options(Role::kBoth, 32, GetParam());
+  options.pd_lease_ms = 3'600'000ms;  // So that no silence tells them.
+  auto stays = make_backend(options);
+  auto goes = make_backend(options);
+  hand_over(*stays, *goes, 0, 4);
+  hand_over(*goes, *stays, 100, 4);
+  EXPECT_EQ(stays->stats().peers, 2U) << "one as its receiver, one as its sender";
+  goes.reset();
+  const auto until = std::chrono::steady_clock::now() + 20s;
+  while ((!stays->transports_in_use().empty() || stays->stats().peers > 1) &&
+         std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(stays->transports_in_use().empty()) << "the sender's half has not heard";
+  EXPECT_EQ(stays->stats().peers, 1U) << "the receiver's half has not heard";
+}
+
 TEST_P(ReadsTest, StagingIsNoPageOfTheReceivers) {
   auto options = small_options(Role::kBoth, 8, GetParam());
   options.pd_staging_buffer_size = *small_chunk().bytes() * 2;

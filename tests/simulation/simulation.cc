@@ -26,7 +26,8 @@ class Simulation {
         workload_(world_, fleet_, world_.random.fork()),
         visitors_(world_, fleet_, world_.random.fork()),
         faults_(world_, fleet_, workload_, world_.random.fork()),
-        readers_(world_, fleet_, world_.random.fork()) {}
+        // Of its own, so that seeds without readers are what they were without this line.
+        readers_(world_, fleet_, Random(seed * 0xBF58476D1CE4E5B9U + 1)) {}
 
   Result run();
 
@@ -73,7 +74,9 @@ Result Simulation::run() {
   fleet_.start_all();
   workload_.start();
   visitors_.start();
-  readers_.start();
+  if (world_.profile.reads) {
+    readers_.start();
+  }
   while (!broken() && !workload_.all_arrived() && step()) {
     faults_.after_event();
   }

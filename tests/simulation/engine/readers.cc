@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "tests/simulation/engine/prompt.h"
 #include "tests/simulation/world/timing.h"
 #include "tests/simulation/world/world.h"
 
@@ -13,6 +12,8 @@ namespace baton::simulation {
 namespace {
 
 constexpr Duration kBetweenReads = milliseconds(4);
+constexpr int kCandidates = 8;
+constexpr std::uint32_t kCutPercent = 1;
 constexpr Duration kMaxKept = milliseconds(10);
 constexpr std::uint32_t kCancelPercent = 10;
 constexpr std::uint32_t kHurriedPercent = 10;
@@ -49,9 +50,7 @@ void Readers::read() {
   const std::size_t rank = random_.below(world_.profile.ranks);
   SenderProcess& reader = *random_.pick(fleet_.prefillers)[rank];
   ReceiverProcess& from = *random_.pick(fleet_.decoders)[rank];
-  // Of those that may have come by now.
-  const std::uint64_t come = std::min<std::uint64_t>(world_.profile.requests, 1 + reads_ / 2);
-  const Prompt prompt = make_prompt(random_, world_.profile, random_.below(come));
+  const Prompt prompt = pick_prompt(from, static_cast<std::uint32_t>(rank));
   auto batch = std::make_shared<Batch>();
   batch->name = fmt::format("read-{}", ++reads_);
   batch->reader = reader.name();
@@ -65,11 +64,45 @@ void Readers::read() {
   if (random_.percent(kCancelPercent)) {
     batch->cancelled_after = random_.between(Duration(1), milliseconds(3));
   }
-  if (reader.alive()) {
-    reader.post([&world = world_, &reader, address = from.address(), batch] {
-      submit(world, reader, address, batch);
-    });
+  if (!reader.alive()) {
+    return;
   }
+  reader.post([&world = world_, &reader, address = from.address(), batch] {
+    submit(world, reader, address, batch);
+  });
+  if (world_.profile.level != FaultLevel::kNone && !stopped_ && random_.percent(kCutPercent)) {
+    world_.clock.run_after(random_.between(Duration(1), milliseconds(2)),
+                           lifetime_.guard([this, &reader, &from] { cut(reader, from); }));
+  }
+}
+
+/// In the middle of a read, more often than chance would have it.
+void Readers::cut(SenderProcess& reader, ReceiverProcess& from) {
+  if (reader.alive() && from.alive()) {
+    world_.history.note("", "FAULT the data connection from {} to {} is cut", reader.name(),
+                        from.name());
+    world_.coverage.hit(Point::kCut);
+    world_.checker.disturbed(reader.epoch(), from.epoch());
+    world_.hub.break_connection(reader.epoch(), from.epoch(), absl::UnavailableError("cut"));
+  }
+}
+
+/// Of some, the one that the decoder has most of: what is not there teaches little.
+Prompt Readers::pick_prompt(ReceiverProcess& from, std::uint32_t rank) {
+  Prompt best;
+  std::ptrdiff_t most = -1;
+  for (int i = 0; i < kCandidates; ++i) {
+    Prompt prompt = make_prompt(random_, world_.profile, random_.below(world_.profile.requests));
+    const std::vector<std::string> keys = prompt.keys(world_.profile.ranks, rank);
+    const auto hits = std::ranges::count_if(keys, [&](const std::string& key) {
+      return from.alive() && from.receiver().contains(key);
+    });
+    if (hits > most) {
+      most = hits;
+      best = std::move(prompt);
+    }
+  }
+  return best;
 }
 
 void Readers::submit(World& world, SenderProcess& reader, const sender::Address& from,

@@ -8,6 +8,7 @@
 
 #include "src/base/lifetime.h"
 #include "tests/simulation/engine/fleet.h"
+#include "tests/simulation/engine/prompt.h"
 
 namespace baton::simulation {
 
@@ -24,6 +25,8 @@ class Readers {
 
   void schedule();
   void read();
+  void cut(SenderProcess& reader, ReceiverProcess& from);
+  Prompt pick_prompt(ReceiverProcess& from, std::uint32_t rank);
   static void submit(World& world, SenderProcess& reader, const sender::Address& from,
                      const std::shared_ptr<Batch>& batch);
   static void on_key_done(World& world, const std::shared_ptr<Batch>& batch, const std::string& key,

@@ -47,6 +47,7 @@ struct Profile {
   bool paranoid = false;      ///< pd_integrity
   bool baton_proxy = false;   ///< pd_proxy_kind
   bool old_sender = false;    ///< the first prefiller speaks version 1 only
+  bool reads = false;         ///< prefillers read what decoders have
   bool implicit_too = false;  ///< some requests are not opened before their first put
   FaultLevel level = FaultLevel::kModerate;
   FaultRates rates;

@@ -233,6 +233,29 @@ TEST_F(ReadsTest, AQueryPinsOnceHoweverOftenItIsAsked) {
   EXPECT_EQ(receiver_.pages().held, 0U);
 }
 
+TEST(Query, AChunkThatWasFoundDamagedIsNotToldOf) {
+  World world;
+  auto config = ReceiverNode::default_config();
+  config.integrity = Integrity::kParanoid;
+  receiver::FaultHooks faults;
+  faults.after_commit = [](std::span<std::byte> chunk) { chunk[0] ^= std::byte{1}; };
+  ReceiverNode receiver(world, "r", 4, config, std::move(faults));
+  SenderNode sender(world, 8);
+  const auto put = sender.submit(receiver, sender.spec("put", 0, 1));
+  ASSERT_TRUE(world.scheduler.run_until([&] { return put->done(); }));
+  EXPECT_EQ(receiver->query_committed(tiny_keys(0, 1), kLease).size(), 1U);
+  EXPECT_TRUE(absl::IsDataLoss(receiver.claim("put", tiny_keys(0, 1)).status()));
+  EXPECT_EQ(receiver->query_committed(tiny_keys(0, 1), kLease).size(), 0U) << "condemned";
+  EXPECT_EQ(receiver.pages().held, 1U) << "yet pinned still";
+  RawSender writer(world, receiver);
+  writer.connect();
+  ASSERT_EQ(writer.allocate(1, "again", 0, 1).baton->code, 0U);
+  EXPECT_EQ(receiver->query_committed(tiny_keys(0, 1), kLease).size(), 0U) << "in flight";
+  world.scheduler.run_for(kLease);
+  EXPECT_EQ(receiver.pages().held, 0U);
+  EXPECT_EQ(receiver->audit(), "");
+}
+
 TEST(ReadLimits, AReaderTakesNoMoreThanItsShare) {
   World world;
   auto config = ReceiverNode::default_config();
