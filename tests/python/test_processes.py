@@ -57,7 +57,7 @@ class Interrupts(unittest.TestCase):
     CODE = """
 import os, signal, support, sys, threading, time
 main = threading.get_ident()
-with support.pair(pages=2) as (decode, prefill):
+with support.pair(pages=2, pd_handshake_timeout_ms=25000) as (decode, prefill):
     hog = prefill.open_request(support.spec('hog', decode), support.keys(1, 2), 30)
     def interrupt():
         # Once the main thread has stood inside the call for several slices of its wait.
@@ -74,6 +74,7 @@ with support.pair(pages=2) as (decode, prefill):
     except KeyboardInterrupt:
         print('interrupted', 'at once' if time.monotonic() - before < 10 else 'late')
     del hog
+    prefill.cancel_request('of a read')
     # What was interrupted keeps nothing.
     request = prefill.open_request(support.spec('next', decode), support.keys(7, 2), 30)
     prefill.batched_submit_put_task(support.keys(7, 2), request.batched_allocate(support.FULL, 2),
@@ -94,7 +95,7 @@ with support.pair(pages=2) as (decode, prefill):
 
     def test_read(self):
         self.interrupt("prefill.read([support.key(9)], [hog.allocate(support.FULL)], "
-                       "support.spec('r', (1, 1)))")
+                       "support.spec('of a read', (1, 1)))")
 
     def test_result(self):
         self.interrupt(
