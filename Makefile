@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-sanitizers sim plants soak fuzz rdma-test rdma-hosts-test format tidy clean
+.PHONY: help deps build demo install deb test test-sanitizers sim plants soak fuzz rdma-test rdma-hosts-test format tidy clean
 
 NINJA := ninja
 
@@ -21,6 +21,16 @@ build: deps build/build.ninja ## build the command build/bin/baton
 
 demo: build ## hand KV caches over between real processes and check every token
 	build/bin/baton demo
+
+PREFIX ?= /usr/local
+install: deps build/build.ninja ## install the library, its headers and the command under PREFIX (default /usr/local)
+	$(NINJA) -C build installable
+	cmake --install build --prefix $(PREFIX)
+
+deb: deps build/build.ninja ## make the Debian packages libbaton, libbaton-dev and baton in build/packages/
+	$(NINJA) -C build installable
+	cd build && cpack -B packages
+	@ls build/packages/*.deb
 
 test: build ## build and run every test
 	$(NINJA) -C build

@@ -165,8 +165,8 @@ int main(int argc, char** argv) {
   std::size_t peers = 16;
   CLI::App app("Measures what a peer costs: to connect, to keep, to fence.", "baton-fence");
   app.footer("Example:\n  BATON_TEST_UCX_DEVICES=\"mlx5_0:1 mlx5_1:1\" baton-fence --peers 16");
-  app.add_option("--transport", transport, "shm, tcp or ucx")
-      ->check(CLI::IsMember({"shm", "tcp", "ucx"}))
+  app.add_option("--transport", transport, "shm, tcp, ucx or nixl")
+      ->check(CLI::IsMember({"shm", "tcp", "ucx", "nixl"}))
       ->capture_default_str();
   app.add_option("--peers", peers, "Writers")->check(CLI::Range(1, 256))->capture_default_str();
   CLI11_PARSE(app, argc, argv);

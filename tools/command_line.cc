@@ -43,11 +43,12 @@ void add_demo(CLI::App& app, demo::DemoOptions& options, int& timeout_seconds) {
   demo.add_option("--model", options.model,
                   "A GGUF file of the llama architecture (default: a tiny one with random weights, "
                   "written on first use)");
-  demo.add_option("--transport", options.transport, "auto, shm, ucx (RDMA) or tcp")
-      ->check(CLI::IsMember({"auto", "shm", "ucx", "tcp"}))
+  demo.add_option("--transport", options.transport,
+                  "auto, shm, ucx (RDMA), tcp, or nixl (if Baton was built with it)")
+      ->check(CLI::IsMember({"auto", "shm", "ucx", "tcp", "nixl"}))
       ->capture_default_str();
   demo.add_flag("--insecure-data-plane", options.insecure_data_plane,
-                "Let ucx write over TCP where there is no RDMA, as an experiment");
+                "Let ucx and nixl write over TCP where there is no RDMA, as an experiment");
   demo.add_option("--ucx-devices", options.ucx_devices,
                   "RDMA devices for the workers, in turn, prefillers first: mlx5_0:1,mlx5_1:1 "
                   "(default: UCX chooses)")

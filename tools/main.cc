@@ -76,7 +76,9 @@ int run(int argc, char** argv) {
   if (const auto* examine = std::get_if<doctor::DoctorOptions>(&command)) {
     return doctor::run_doctor(*examine);
   }
-  fmt::print(stderr, "baton demo: this build has no llama.cpp (BATON_WITH_LLAMA=OFF)\n");
+  fmt::print(stderr,
+             "baton demo: this `baton` was built without llama.cpp; `make demo` in Baton's sources "
+             "builds one with it\n");
   return 1;
 }
 

@@ -20,7 +20,7 @@ constexpr bool sends(Role role) {
 constexpr bool receives(Role role) {
   return role != Role::kSender;
 }
-enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx };
+enum class TransportChoice : std::uint8_t { kAuto, kShm, kTcp, kUcx, kNixl };
 /// What listens at pd_proxy_host. LMCache's proxy knows ProxyNotif alone; Baton's also hears of
 /// failures.
 enum class ProxyKind : std::uint8_t { kStock, kBaton };
@@ -53,8 +53,8 @@ struct Options {
   std::vector<std::uint16_t> pd_peer_alloc_port;
   /// Receiver: the tcp transport's port per rank; empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_data_port;
-  /// Receiver: the TCP port per rank at which connections of the ucx transport begin; empty or 0
-  /// asks for any.
+  /// Receiver: the TCP port per rank at which connections of the ucx, or nixl, transport begin;
+  /// empty or 0 asks for any.
   std::vector<std::uint16_t> pd_peer_ucx_port;
   /// Receiver of a TP group (world_size above 1): rank 0's address; empty: pd_peer_host. Rank 0
   /// admits for all; the others reach it at its pd_peer_alloc_port.
@@ -73,7 +73,7 @@ struct Options {
   /// One rail of the ucx transport for each entry: RDMA devices as UCX_NET_DEVICES names them,
   /// "mlx5_0:1". A put is spread over all rails. Empty: one rail, which UCX chooses.
   std::vector<std::string> pd_ucx_rails;
-  /// Lets the ucx transport use TCP where there is no RDMA. For experiments: whoever can connect
+  /// Lets ucx, and NIXL, use TCP where there is no RDMA. For experiments: whoever can connect
   /// can then write anywhere in this process.
   bool insecure_data_plane = false;
   Integrity pd_integrity = Integrity::kFull;

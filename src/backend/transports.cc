@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "src/base/log.h"
+#include "src/transport/nixl/nixl.h"
 #include "src/transport/shm/shm_transport.h"
 #include "src/transport/tcp/tcp_transport.h"
 #include "src/transport/ucx/rdma_devices.h"
@@ -40,6 +41,15 @@ Made make_ucx(Reactor& reactor, const Epoch& self, const Options& options,
   return transport::UcxTransport::create(reactor, self, std::move(ucx));
 }
 
+Made make_nixl(Reactor& reactor, const Epoch& self, const Options& options,
+               std::uint32_t worker_id) {
+  transport::NixlOptions nixl;
+  nixl.line = line_of(options, options.pd_peer_ucx_port, worker_id);
+  nixl.insecure = options.insecure_data_plane;
+  nixl.stall_limit = options.pd_ucx_stall_timeout_ms;
+  return transport::make_nixl_transport(reactor, self, std::move(nixl));
+}
+
 Made attached(Made made, RegisteredBuffer& buffer) {
   if (!made.ok()) {
     return made;
@@ -70,6 +80,11 @@ StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
     } else {
       made.push_back(std::move(ucx));
     }
+  }
+  // Never by `auto`: nothing that it does is not done better by one of the others
+  // (docs/interop.md).
+  if (choice == TransportChoice::kNixl) {
+    made.push_back(attached(make_nixl(reactor, self, options, worker_id), buffer));
   }
   if (any || choice == TransportChoice::kTcp) {
     made.push_back(attached(make_tcp(reactor, self, options, worker_id), buffer));

@@ -71,21 +71,25 @@ constexpr std::array kTable{
               "both: how much of pd_buffer_size is the sender's staging; 0: half of it"},
     OptionRow{"pd_peer_data_port", Origin::kBaton, &Options::pd_peer_data_port, kPort,
               "receiver: the tcp transport's port, one per rank; none or 0 asks for any"},
-    OptionRow{"pd_peer_ucx_port", Origin::kBaton, &Options::pd_peer_ucx_port, kPort,
-              "receiver: the TCP port at which ucx connections begin, one per rank; none or 0 asks "
-              "for any"},
+    OptionRow{
+        "pd_peer_ucx_port", Origin::kBaton, &Options::pd_peer_ucx_port, kPort,
+        "receiver: the TCP port at which ucx or nixl connections begin, one per rank; none or "
+        "0 asks for any"},
     OptionRow{
         "pd_proxy_kind", Origin::kBaton, &Options::pd_proxy_kind, kNone,
         "sender: what listens there; baton hears of failures too, stock knows ProxyNotif alone"},
     OptionRow{"pd_group_leader_host", Origin::kBaton, &Options::pd_group_leader_host, kNone,
               "receiver of a TP group: rank 0's address; empty: pd_peer_host"},
-    OptionRow{"pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
-              "how bytes travel; auto: the best that both sides have; ucx: RDMA (docs/rdma.md)"},
+    OptionRow{
+        "pd_transport", Origin::kBaton, &Options::pd_transport, kNone,
+        "how bytes travel; auto: the best of shm, ucx and tcp that both sides have; ucx: RDMA "
+        "(docs/rdma.md); nixl: by NIXL, if built with it (docs/interop.md)"},
     OptionRow{"pd_ucx_rails", Origin::kBaton, &Options::pd_ucx_rails, kNone,
               "RDMA devices that a put is spread over, as UCX_NET_DEVICES names them; none: UCX "
               "chooses one"},
     OptionRow{"insecure_data_plane", Origin::kBaton, &Options::insecure_data_plane, kNone,
-              "lets ucx write over TCP, for experiments: whoever can connect can write anywhere in "
+              "lets ucx and nixl write over TCP, for experiments: whoever can connect can write "
+              "anywhere in "
               "the process"},
     OptionRow{"pd_integrity", Origin::kBaton, &Options::pd_integrity, kNone,
               "digests: full verifies before a commit is acknowledged, paranoid again at claim, "
@@ -122,9 +126,11 @@ constexpr std::array kTable{
     OptionRow{"pd_drain_timeout_ms", Origin::kBaton, &Options::pd_drain_timeout_ms, kTimeMs,
               "how long a failed put may wait for its own writes before the connection is cut",
               kFinite},
-    OptionRow{"pd_ucx_stall_timeout_ms", Origin::kBaton, &Options::pd_ucx_stall_timeout_ms, kTimeMs,
-              "how long RDMA writes to a receiver may stand still before its connection is cut",
-              kFinite},
+    OptionRow{
+        "pd_ucx_stall_timeout_ms", Origin::kBaton, &Options::pd_ucx_stall_timeout_ms, kTimeMs,
+        "how long RDMA writes, or NIXL's, to a receiver may stand still before its connection is "
+        "cut",
+        kFinite},
     OptionRow{"pd_claim_timeout_ms", Origin::kBaton, &Options::pd_claim_timeout_ms, kTimeMs,
               "how long a claim waits for its chunks; at least pd_put_timeout_ms", kFinite},
     OptionRow{"pd_claim_ttl_ms", Origin::kBaton, &Options::pd_claim_ttl_ms, kTimeMs,

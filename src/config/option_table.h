@@ -79,7 +79,8 @@ inline constexpr Choice<Role> kRoles[] = {
 inline constexpr Choice<TransportChoice> kTransports[] = {{"auto", TransportChoice::kAuto},
                                                           {"shm", TransportChoice::kShm},
                                                           {"tcp", TransportChoice::kTcp},
-                                                          {"ucx", TransportChoice::kUcx}};
+                                                          {"ucx", TransportChoice::kUcx},
+                                                          {"nixl", TransportChoice::kNixl}};
 inline constexpr Choice<Integrity> kIntegrities[] = {
     {"off", Integrity::kOff}, {"full", Integrity::kFull}, {"paranoid", Integrity::kParanoid}};
 inline constexpr Choice<ProxyKind> kProxyKinds[] = {{"stock", ProxyKind::kStock},

@@ -1,4 +1,4 @@
-// Peers that are killed or stopped in the middle of a write (P3, P5, P6): real processes.
+// Peers that are killed or stopped in the middle of a write or read (P3, P5, P6): real processes.
 #include "tests/conformance/conformance_test.h"
 #include "tests/conformance/peer_process.h"
 
@@ -16,14 +16,18 @@ class ProcessTest : public ConformanceTest {
   }
 
   /// `peer_` writes to `receiver`, and is in the middle of it.
-  void let_peer_write_to(Node& receiver) {
+  void let_peer_write_to(Node& receiver) { let_peer_move("write", "writing", receiver); }
+  /// `peer_` reads from `holder`, and is in the middle of it.
+  void let_peer_read_from(Node& holder) { let_peer_move("read", "reading", holder); }
+
+  void let_peer_move(const std::string& command, std::string_view event, Node& receiver) {
     grant_all(receiver, 1);
     const auto ticket = receiver.expect(peer_->id());
     ASSERT_TRUE(ticket.ok()) << ticket.status();
     peer_->send("connect " + receiver.id().hex() + " " + to_hex(*ticket));
     ASSERT_EQ(peer_->await("connected"), "OK");
-    peer_->send("write " + receiver.id().hex());
-    ASSERT_TRUE(peer_->await("writing").has_value());
+    peer_->send(command + " " + receiver.id().hex());
+    ASSERT_TRUE(peer_->await(event).has_value());
   }
 
   /// `writer` is connected to `peer_`.
@@ -224,6 +228,74 @@ TEST_P(ProcessTest, PagesOfAStoppedWriterThatIsKilledAreGrantedAgain) {
   ASSERT_TRUE(await(fenced));
   regrant_and_overwrite(receiver);
   expect_only_the_successors_bytes(receiver);
+}
+
+// ---- reading -------------------------------------------------------------------------------
+
+TEST_P(ProcessTest, AKilledReaderIsNoticedAndFenced) {
+  Node& holder = add_node();
+  let_peer_read_from(holder);
+  peer_->kill();
+  ASSERT_TRUE(run_until([&] { return holder.writer_gone(peer_->id()) == 1; }));
+  ASSERT_TRUE(await(revoke_peer(holder)));
+  Node& other = add_node();
+  connect(other, holder);
+  const ReceiptPtr receipt = other.read(holder.id(), {other.read_op(0, 1, 0, kPageBytes)});
+  ASSERT_TRUE(await(receipt));
+  EXPECT_TRUE(receipt->status.ok()) << receipt->status;
+}
+
+TEST_P(ProcessTest, AStoppedReaderHoldsUpNobodyAndIsFencedWhenItsProcessEnds) {
+  Node& holder = add_node();
+  let_peer_read_from(holder);
+  peer_->stop();
+  let_another_writer_finish(holder);
+  const ReceiptPtr fenced = revoke_peer(holder);
+  if (capabilities().fence_waits_for_stopped_writer) {
+    peer_->kill();
+  }
+  ASSERT_TRUE(await(fenced));
+  let_another_writer_finish(holder);
+}
+
+TEST_P(ProcessTest, AKilledReceiverFailsEveryReadAndNothingArrivesAfter) {
+  Node& reader = add_node();
+  connect_to_peer(reader);
+  std::vector<ReceiptPtr> batches;
+  bool read_one = false;
+  bool over = false;
+  Status last;
+  on_loop([&] {
+    reader.transport().read_batch(peer_->id(), {reader.read_op(0, 1, 0, 1)}, [&](const Status&) {
+      read_one = true;
+      world().driver().changed();
+    });
+    batches = reader.read_on_loop(peer_->id(), 4096);  // 4 GiB: never done by then
+    reader.transport().read_batch(
+        peer_->id(), {reader.read_op(0, 1, 0, kPageBytes)}, [&](const Status& status) {
+          last = status;
+          fill({reader.buffer().data(), reader.buffer().size_bytes()}, kAtFence);
+          over = true;
+          world().driver().changed();
+        });
+  });
+  ASSERT_TRUE(run_until([&] { return read_one; }));
+  peer_->kill();
+  ASSERT_TRUE(run_until([&] { return over && reader.all_fired(); }));
+  EXPECT_EQ(batches.back()->status.code(), StatusCode::kUnavailable) << batches.back()->status;
+  EXPECT_EQ(last.code(), StatusCode::kUnavailable) << last;
+  EXPECT_TRUE(run_until([&] { return reader.receiver_gone(peer_->id()) == 1; }));
+  let_others_take_turns(reader);
+  expect_untouched_since_the_fence(reader);
+}
+
+TEST_P(ProcessTest, AStoppedReceiverDoesNotHoldUpAReadersDisconnect) {
+  Node& reader = add_node();
+  connect_to_peer(reader);
+  peer_->stop();
+  on_loop([&] { reader.read_on_loop(peer_->id(), 64); });
+  reader.disconnect(peer_->id());
+  EXPECT_TRUE(run_until([&] { return reader.all_fired(); }));
 }
 
 BATON_ON_EVERY_TRANSPORT(ProcessTest);

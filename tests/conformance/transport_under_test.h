@@ -64,8 +64,10 @@ std::unique_ptr<TransportUnderTest> make_loopback_under_test();
 std::unique_ptr<TransportUnderTest> make_tcp_under_test();
 std::unique_ptr<TransportUnderTest> make_shm_under_test();
 std::unique_ptr<TransportUnderTest> make_ucx_under_test();
+/// Only where Baton is built with NIXL.
+std::unique_ptr<TransportUnderTest> make_nixl_under_test();
 
-/// All of the above.
+/// All of the above that there are.
 std::vector<Maker> transports_under_test();
 
 }  // namespace baton::conformance

@@ -12,8 +12,10 @@
 
 #include "baton/key.h"
 #include "src/engine/kv_blob.h"
+#include "src/transport/nixl/welcome.h"
 #include "src/wire/codec.h"
 #include "src/wire/xfer_dlist.h"
+#include "tests/support/nixl_metadata.h"
 #include "tests/unit/wire/samples.h"
 
 namespace baton::fuzz {
@@ -89,6 +91,26 @@ Seeds xfer_dlist_seeds() {
   return seeds;
 }
 
+Seeds nixl_seeds() {
+  testing::NixlMetadata agent;
+  agent.regions = {{.address = 0x1000, .length = 4096}, {.address = 0x10000, .length = 8192}};
+  agent.count = 2;
+  Seeds seeds{{"metadata_two", testing::serialise(agent)}};
+  transport::nixl::Welcome welcome{.base_address = 0x10000,
+                                   .page_bytes = 4096,
+                                   .page_count = 2,
+                                   .probe_address = 0x1000,
+                                   .metadata = testing::serialise(agent)};
+  seeds["welcome"] = encode(welcome);
+  welcome.page_count = 3;
+  seeds["refused_pages"] = encode(welcome);
+  agent.memory = 1;
+  seeds["refused_gpu"] = testing::serialise(agent);
+  agent.sections = 0;
+  seeds["metadata_none"] = testing::serialise(agent);
+  return seeds;
+}
+
 bool write(const std::filesystem::path& folder, const Seeds& seeds) {
   std::filesystem::create_directories(folder);
   for (const auto& [name, bytes] : seeds) {
@@ -113,6 +135,7 @@ int main(int argc, char** argv) {
   const std::filesystem::path corpus = argv[1];
   const bool written = write(corpus / "fuzz_wire", wire_seeds()) &&
                        write(corpus / "fuzz_xfer_dlist", xfer_dlist_seeds()) &&
+                       write(corpus / "fuzz_nixl", nixl_seeds()) &&
                        write(corpus / "fuzz_key", key_seeds()) &&
                        write(corpus / "fuzz_kv_blob", kv_blob_seeds()) &&
                        write(corpus / "fuzz_receiver", receiver_seeds()) &&

@@ -16,7 +16,8 @@ constexpr const char* kModelName = "demo";
 TransportChoice transport_of(const Setup& setup) {
   static const std::map<std::string, TransportChoice> choices = {{"shm", TransportChoice::kShm},
                                                                  {"tcp", TransportChoice::kTcp},
-                                                                 {"ucx", TransportChoice::kUcx}};
+                                                                 {"ucx", TransportChoice::kUcx},
+                                                                 {"nixl", TransportChoice::kNixl}};
   const auto found = choices.find(setup.transport);
   return found == choices.end() ? TransportChoice::kAuto : found->second;
 }

@@ -108,7 +108,7 @@ void copy_with(StoreKind kind, std::byte* to, const std::byte* from, std::size_t
   }
 }
 
-void copy_to_peer(std::byte* to, const std::byte* from, std::size_t bytes) {
+void copy_bulk(std::byte* to, const std::byte* from, std::size_t bytes) {
   const bool streams = bytes >= kStreamThresholdBytes;
   copy_with(streams ? supported_store_kinds().back() : StoreKind::kCached, to, from, bytes);
 }

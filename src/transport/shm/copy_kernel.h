@@ -1,4 +1,4 @@
-// Copies into memory that another process will read.
+// Copies between this process's memory and that of a peer, in either direction.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@ std::span<const StoreKind> supported_store_kinds();
 void copy_with(StoreKind kind, std::byte* to, const std::byte* from, std::size_t bytes);
 
 /// copy_with() the best kind for this size and processor.
-void copy_to_peer(std::byte* to, const std::byte* from, std::size_t bytes);
+void copy_bulk(std::byte* to, const std::byte* from, std::size_t bytes);
 
 /// Orders all stores of this thread, streamed ones too, before everything that follows.
 void publish_stores();

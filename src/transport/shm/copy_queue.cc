@@ -79,7 +79,7 @@ std::size_t CopyQueue::copy_quantum(Batch& batch, std::size_t budget_bytes) {
   while (batch.next_piece < batch.pieces.size() && cost < budget_bytes) {
     CopyPiece& piece = batch.pieces[batch.next_piece];
     const std::size_t bytes = std::min(piece.bytes, budget_bytes - cost);
-    copy_to_peer(piece.to, piece.from, bytes);
+    copy_bulk(piece.to, piece.from, bytes);
     piece.to += bytes;
     piece.from += bytes;
     piece.bytes -= bytes;

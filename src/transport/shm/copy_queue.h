@@ -13,6 +13,7 @@
 
 namespace baton::transport::shm {
 
+/// A write: into a peer's page. A read: out of one.
 struct CopyPiece {
   std::byte* to = nullptr;
   const std::byte* from = nullptr;

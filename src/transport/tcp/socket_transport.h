@@ -20,14 +20,14 @@ class SocketTransport : public Transport {
  public:
   Status attach(RegisteredBuffer& buffer) final;
   void set_observer(TransportObserver* observer) final { observer_->set(observer); }
-  StatusOr<std::string> expect_peer(const PeerId& peer) final;
-  void revoke(const PeerId& peer, Task fenced) final;
+  StatusOr<std::string> expect_peer(const PeerId& peer) override;
+  void revoke(const PeerId& peer, Task fenced) override;
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                Done done) final;
   void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) final;
   void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) final;
   void disconnect(const PeerId& receiver) final;
-  void close() final;
+  void close() override;
   void join() override;
 
   /// Until join().

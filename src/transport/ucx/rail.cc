@@ -84,7 +84,7 @@ std::uint64_t Rail::push(const std::vector<RailOp>& ops) {
 
 void Rail::issue() {
   bool issued = false;
-  while (trouble_.ok() && parts_issued_ < parts_.size() && ops_ < options_.max_puts) {
+  while (trouble_.ok() && parts_issued_ < parts_.size() && ops_ < options_.max_under_way) {
     Part& part = parts_[parts_issued_];
     if (part.ops_left == 0) {
       ++parts_issued_;

@@ -22,11 +22,12 @@ struct UcxOptions {
   /// Let UCX use TCP too. Its software puts check neither key nor bounds: for experiments.
   bool insecure = false;
 
-  /// Longer writes are cut into puts of this size: progress shows, and rails stay level.
+  /// Longer writes and reads are cut into puts and gets of this size: progress shows, and rails
+  /// stay level.
   std::size_t piece_bytes = 1U << 20U;
-  /// Puts of one rail that are under way at once.
-  std::size_t max_puts = 32;
-  /// How long puts may be under way without one of them completing. UCX may wait for ever.
+  /// Puts and gets of one rail that are under way at once.
+  std::size_t max_under_way = 32;
+  /// How long puts and gets may be under way without one of them completing. UCX may wait for ever.
   Duration stall_limit = std::chrono::seconds(10);
   /// How long a rail that waits for a completion looks for it before it sleeps: a wake-up by
   /// interrupt takes longer than most puts.

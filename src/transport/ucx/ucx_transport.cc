@@ -19,10 +19,10 @@ Status check(const UcxOptions& options, bool has_rdma) {
     return absl::InvalidArgumentError(
         fmt::format("{} rails: at most {} are allowed", options.rails.size(), ucx::kMaxRails));
   }
-  if (options.piece_bytes == 0 || options.max_puts == 0 ||
+  if (options.piece_bytes == 0 || options.max_under_way == 0 ||
       options.stall_limit <= Duration::zero()) {
     return absl::InvalidArgumentError(
-        std::string("piece_bytes, max_puts and stall_limit of ucx must not be 0"));
+        std::string("piece_bytes, max_under_way and stall_limit of ucx must not be 0"));
   }
   if (!has_rdma && !options.insecure) {
     return absl::FailedPreconditionError(std::string(

@@ -81,7 +81,7 @@ TEST(CopyToPeer, AroundTheThreshold) {
   for (const std::size_t bytes :
        {kStreamThresholdBytes - 1, kStreamThresholdBytes, kStreamThresholdBytes + 1, kMost}) {
     std::vector<std::byte> to(kMost + 1, kUntouched);
-    copy_to_peer(to.data() + 1, from.data(), bytes);
+    copy_bulk(to.data() + 1, from.data(), bytes);
     publish_stores();
     EXPECT_EQ(to.front(), kUntouched);
     EXPECT_TRUE(std::equal(to.begin() + 1, to.begin() + 1 + static_cast<std::ptrdiff_t>(bytes),

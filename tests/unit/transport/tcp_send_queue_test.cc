@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -116,6 +117,35 @@ TEST_F(SendQueueTest, AcknowledgedPartsLeaveTheRestInTheMiddleOfAFrame) {
   const auto rest = expected_batch({100}, 2);
   EXPECT_EQ(bytes_of(queue_.gather(1000)),
             std::vector<std::byte>(rest.begin() + 32 + 50, rest.end()));
+}
+
+TEST_F(SendQueueTest, AnUrgentFrameGoesToTheNextEndOfAFrameAndNeverInside) {
+  const std::vector<std::size_t> lengths{100, 200, 300};
+  const auto batch = expected_batch(lengths, 1);
+  const FrameBytes urgent = encode_frame(ReadHeader{.page = 1, .length_bytes = 5, .number = 1});
+  const std::vector<std::size_t> ends{0, 132, 132 + 232, 132 + 232 + 332, batch.size()};
+  for (std::size_t pushed_at = 0; pushed_at < batch.size(); ++pushed_at) {
+    for (const std::size_t step : {7U, 1000U}) {
+      queue_ = SendQueue();
+      push(lengths);
+      std::vector<std::byte> sent;
+      const auto send = [&](std::size_t most) {
+        const auto offered = bytes_of(queue_.gather(most));
+        sent.insert(sent.end(), offered.begin(), offered.end());
+        queue_.advance(offered.size());
+      };
+      send(pushed_at);
+      queue_.push_urgent(urgent);
+      while (queue_.has_unsent()) {
+        send(step);
+      }
+      const std::size_t end = *std::lower_bound(ends.begin(), ends.end(), pushed_at);
+      auto expected = batch;
+      expected.insert(expected.begin() + static_cast<std::ptrdiff_t>(end), urgent.begin(),
+                      urgent.end());
+      ASSERT_EQ(sent, expected) << "pushed at " << pushed_at << ", in steps of " << step;
+    }
+  }
 }
 
 TEST_F(SendQueueTest, AHeartbeatIsSentOnceAndBeforeWhatComesLater) {
