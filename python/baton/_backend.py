@@ -330,7 +330,8 @@ class PDBackend:
         Waits for the end. ReadResult.errors says for each key whether it was read; what an object
         holds whose key was not is undefined. Raises what the read failed with as a whole.
         transfer_spec says where (host, ports), in whose name (req_id), and how long (timeout_sec,
-        pd_read_timeout_ms if None). Interrupted by Ctrl-C, the read goes on: use its objects no more.
+        pd_read_timeout_ms if None). Interrupted by Ctrl-C, the read goes on and holds its
+        objects until it ends, or cancel_request(req_id) ends it.
         """
         self._check_open()
         return self._core.read(keys, memory_objs, transfer_spec)

@@ -164,6 +164,7 @@ class Dispatcher:
         for handle in handles:
             # The parent's may be held for ever.
             handle._condition = threading.Condition()  # type: ignore[attr-defined]
+            handle._done_callbacks.clear()  # type: ignore[attr-defined]
             handle._core = None
             handle.set_exception(Cancelled("this process was forked while the put was under way"))
 
@@ -176,6 +177,8 @@ def _at_exit() -> None:
     for backend in list(backends):
         backend._close_core()
     dispatcher.stop()
+    # Daemon threads that waited for a backend must come out before the interpreter ends.
+    _baton._leave(EXIT_GRACE_SEC)
 
 
 def _after_fork_in_child() -> None:

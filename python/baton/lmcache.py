@@ -44,7 +44,7 @@ class BatonBackend(_Interface):  # type: ignore[misc]
     As pd_role: sender it puts what LMCache stores with a transfer_spec (disagg_spec) into the
     receiver that it names; each chunk is copied once, into a staging page. As pd_role: receiver it
     serves the chunks that were put here; each is copied once, into memory of local_cpu_backend.
-    In LMCache's scheduler process it does nothing.
+    As pd_role: both it does either. In LMCache's scheduler process it does nothing.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class BatonBackend(_Interface):  # type: ignore[misc]
             return
         settings = _lmcache_config.Settings(config, metadata, type(self))
         self.backend = _backend.PDBackend(settings.options, settings.layout)
-        if settings.options.pd_role == "sender":
+        if settings.options.pd_role != "receiver":
             self._requests = _lmcache_requests.Requests(self.backend)
 
     # ---- the interface's abstract methods ------------------------------------------------------
@@ -114,7 +114,7 @@ class BatonBackend(_Interface):  # type: ignore[misc]
         Waits while the chunk is in flight, at most pd_claim_timeout_ms. None if it is not here, or
         local_cpu_backend has no memory for it.
         """
-        if self.backend is None or self._requests is not None:
+        if self.backend is None or self.backend.role == "sender":
             return None
         try:
             chunk = self.backend.get_blocking(_key(key))
@@ -202,7 +202,7 @@ class BatonBackend(_Interface):  # type: ignore[misc]
     def cancel_request(self, req_id: str) -> None:
         """Fails the request's puts (sender), or ends its holds (receiver)."""
         if self._requests is not None:
-            self._requests.cancel(req_id)
+            self._requests.cancel(req_id)  # of both halves
         elif self.backend is not None:
             self.backend.cancel_request(req_id)
 

@@ -8,6 +8,7 @@
 
 #include "baton/pd_backend.h"
 #include "python/src/completions.h"
+#include "python/src/gil.h"
 #include "python/src/handles.h"
 #include "python/src/memory.h"
 #include "python/src/module.h"
@@ -27,8 +28,7 @@ class PyBackend {
   PyBackend(const Options& options, const CacheLayout& layout) : held_(make(options, layout)) {}
   ~PyBackend() {
     // Joins the progress thread and drains puts.
-    const py::gil_scoped_release release;
-    held_.reset();
+    unlocked([this] { held_.reset(); });
   }
   PyBackend(const PyBackend&) = delete;
   PyBackend& operator=(const PyBackend&) = delete;
@@ -39,22 +39,12 @@ class PyBackend {
  private:
   static std::unique_ptr<PdBackend> make(const Options& options, const CacheLayout& layout) {
     StatusOr<std::unique_ptr<PdBackend>> backend;
-    {
-      const py::gil_scoped_release release;
-      backend = PdBackend::create(options, layout);
-    }
+    unlocked([&] { backend = PdBackend::create(options, layout); });
     return value_or_raise(std::move(backend));
   }
 
   ForkGuard<PdBackend> held_;
 };
-
-/// Without the GIL.
-template <typename Call>
-auto unlocked(Call call) {
-  const py::gil_scoped_release release;
-  return call();
-}
 
 /// Makes a call that waits again and again, a slice of its time limit each, until it says anything
 /// but "deadline exceeded"; Ctrl-C is raised in between. A slice that ended well is never lost.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "baton/read_handle.h"
+#include "python/src/gil.h"
 #include "python/src/memory.h"
 #include "python/src/module.h"
 #include "python/src/status.h"
@@ -138,8 +139,7 @@ void add_handles(py::module_& module) {
           "settle",
           [](const PyPut& self) {
             const PutHandle put = self.held.get();
-            const py::gil_scoped_release release;
-            static_cast<void>(put.wait());
+            unlocked([&] { static_cast<void>(put.wait()); });
           },
           "Waits for the very end; only called when the put's callbacks are due, an instant "
           "before.");

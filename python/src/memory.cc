@@ -8,6 +8,7 @@
 #include <string>
 
 #include "python/src/dlpack.h"
+#include "python/src/gil.h"
 #include "python/src/module.h"
 #include "python/src/status.h"
 
@@ -100,16 +101,14 @@ void copy_from(const PyMemoryObj& self, const py::object& source) {
   }
   const Contiguous from(source, PyBUF_SIMPLE);
   check_size(from, chunk);
-  const py::gil_scoped_release release;
-  std::memcpy(chunk.bytes().data(), from.data(), from.size());
+  unlocked([&] { std::memcpy(chunk.bytes().data(), from.data(), from.size()); });
 }
 
 void copy_to(const PyMemoryObj& self, const py::object& destination) {
   const MemoryObj chunk = self.get();
   const Contiguous to(destination, PyBUF_WRITABLE);
   check_size(to, chunk);
-  const py::gil_scoped_release release;
-  std::memcpy(to.data(), chunk.bytes().data(), to.size());
+  unlocked([&] { std::memcpy(to.data(), chunk.bytes().data(), to.size()); });
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include "python/src/module.h"
 
 #include "python/src/fork_guard.h"
+#include "python/src/gil.h"
+#include "python/src/handles.h"
 
 PYBIND11_MODULE(_baton, module) {
   using namespace baton::python;
@@ -17,10 +19,21 @@ PYBIND11_MODULE(_baton, module) {
       "_after_fork_in_child",
       [](const pybind11::args& leaked) {
         fork_generation.fetch_add(1, std::memory_order_relaxed);
+        Inside::forget();
         leaked.inc_ref();
       },
       "From now on what was made before the fork raises FailedPrecondition. What is given is never "
       "freed: the destructor of a queue would wait for the parent's threads.");
+  module.def(
+      "_leave",
+      [](double seconds) {
+        const auto limit = *to_ms(seconds);
+        Inside::leave();
+        const pybind11::gil_scoped_release release;
+        Inside::wait_for_none(limit);
+      },
+      pybind11::arg("seconds"),
+      "At exit, when the backends are closed: waits until no thread is in Baton without the GIL.");
   module.def(
       "_write_unraisable",
       [](const pybind11::object& error, const pybind11::object& where) {

@@ -197,6 +197,13 @@ class Plugin(unittest.TestCase):
         self.assertEqual(self.local.free, 63)  # only the last objects, which raised above
         hog.close()
 
+    def test_both_roles(self):
+        one, other = self.start(receiver_config(pd_role="both")), self.start(receiver_config(pd_role="both"))
+        for plugin, to, number in ((one, other, 1), (other, one, 2)):
+            self.ports = (to.backend.init_port, to.backend.alloc_port)
+            self.put(plugin, f"r{number}", [number])[0].result(WAIT)
+            self.assertEqual(bytes(to.get_blocking(key(number)).byte_array), bytes([number]) * CHUNK)
+
     def test_no_memory_for_a_get(self):
         decode, prefill = self.pair()
         self.put(prefill, "r", [1])[0].result(WAIT)

@@ -57,7 +57,7 @@ class Interrupts(unittest.TestCase):
     CODE = """
 import os, signal, support, sys, threading, time
 main = threading.get_ident()
-with support.pair(pages=2) as (decode, prefill):
+with support.pair(pages=2, pd_handshake_timeout_ms=25000) as (decode, prefill):
     hog = prefill.open_request(support.spec('hog', decode), support.keys(1, 2), 30)
     def interrupt():
         # Once the main thread has stood inside the call for several slices of its wait.
@@ -74,6 +74,7 @@ with support.pair(pages=2) as (decode, prefill):
     except KeyboardInterrupt:
         print('interrupted', 'at once' if time.monotonic() - before < 10 else 'late')
     del hog
+    prefill.cancel_request('of a read')
     # What was interrupted keeps nothing.
     request = prefill.open_request(support.spec('next', decode), support.keys(7, 2), 30)
     prefill.batched_submit_put_task(support.keys(7, 2), request.batched_allocate(support.FULL, 2),
@@ -94,7 +95,7 @@ with support.pair(pages=2) as (decode, prefill):
 
     def test_read(self):
         self.interrupt("prefill.read([support.key(9)], [hog.allocate(support.FULL)], "
-                       "support.spec('r', (1, 1)))")
+                       "support.spec('of a read', (1, 1)))")
 
     def test_result(self):
         self.interrupt(
@@ -104,7 +105,7 @@ with support.pair(pages=2) as (decode, prefill):
 class Forks(unittest.TestCase):
     def test_a_child_is_refused_and_ends(self):
         done = run("""
-import os, gc, support, baton, traceback
+import os, gc, support, baton, threading, traceback
 decode = support.receiver()
 prefill = support.sender()
 support.put(prefill, decode, 'first', [1]).result(30)
@@ -112,7 +113,10 @@ claim = decode.claim('first', [support.key(1)], timeout=30)
 chunk = claim[0]
 array = chunk.numpy()
 request = prefill.open_request(support.spec('open', decode), support.keys(5, 1), 30)
-under_way = support.put(prefill, decode, 'r', [2, 3])
+go = threading.Event()
+under_way = support.put(prefill, decode, 'r', [2, 3], on_complete_callback=lambda k: go.wait(30))
+called_back = []
+under_way.add_done_callback(lambda done: called_back.append(os.getpid()))
 child = os.fork()
 if child == 0:
     code = 1
@@ -126,7 +130,7 @@ if child == 0:
             except baton.FailedPrecondition as error:
                 refused += 1
         assert refused == 7, refused
-        assert under_way.done()
+        assert under_way.done() and called_back == []
         prefill.close()
         del decode, prefill, claim, chunk, request
         gc.collect()
@@ -139,6 +143,7 @@ if child == 0:
         traceback.print_exc()
     finally:
         os.sys.exit(code)
+go.set()
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert under_way.result(30) == 2  # the parent's goes on
 request.close()
@@ -170,6 +175,34 @@ decode, prefill = support.receiver(), support.sender()
 entered = threading.Event()
 support.put(prefill, decode, 'r', [1], on_complete_callback=lambda k: (entered.set(), threading.Event().wait()))
 entered.wait(30)
+print('leaving')
+""", "leaving\n")
+
+    def test_with_daemon_threads_that_wait(self):
+        self.check("""
+decode, prefill = support.receiver(pages=2), support.sender()
+hog = prefill.open_request(support.spec('hog', decode), support.keys(1, 2), 30)
+calls = [lambda: decode.claim('r', [support.key(1)], timeout=60),
+         lambda: prefill.open_request(support.spec('q', decode), [support.key(5)], 60),
+         lambda: prefill.read([support.key(9)], [hog.allocate(support.FULL)], support.spec('s', (1, 1)))]
+def run(call):
+    ready.release()
+    try:
+        call()
+    except baton.Error:
+        pass
+ready = threading.Semaphore(0)
+huge = baton.TensorMeta([2, 4, 16, 1 << 17])  # 32 MiB: its copies are always under way
+layout = baton.CacheLayout('small', 'w', 's', huge)
+staging = support.sender(pages=1, layout=layout)
+chunk, source = staging.allocate(huge), bytes(huge.nbytes)
+def copy():
+    while True:
+        chunk.copy_from(source)
+for call in calls * 4 + [copy] * 2:
+    threading.Thread(target=run, args=(call,), daemon=True).start()
+for _ in calls * 4 + [copy] * 2:
+    ready.acquire()
 print('leaving')
 """, "leaving\n")
 

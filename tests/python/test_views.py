@@ -118,12 +118,12 @@ class Views(unittest.TestCase):
         with support.receiver() as decode:
             support.put(self.prefill, decode, "r", [1]).result(support.WAIT)
             with decode.claim("r", [support.key(1)]) as claim:
-                chunk = claim[0]
-                self.assertFalse(chunk.writable)
-                with self.assertRaises(ValueError):
-                    chunk.numpy()[0] = 1
-                with self.assertRaises(baton.FailedPrecondition):
-                    chunk.copy_from(bytes(chunk.nbytes))
+                for chunk in (claim[0], claim.chunks[0], *claim, decode.get_blocking(support.key(1))):
+                    self.assertFalse(chunk.writable)
+                    with self.assertRaises(ValueError):
+                        chunk.numpy()[0] = 1
+                    with self.assertRaises(baton.FailedPrecondition):
+                        chunk.copy_from(bytes(chunk.nbytes))
 
     def test_shapes_as_lmcache_gives_them(self):
         class LmcacheFormat:
