@@ -15,6 +15,7 @@ from ._baton import (
     MemoryObj,
     Options,
     PutStats,
+    ReadResult,
     RequestHandle,
     TensorMeta,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "PermissionDenied",
     "PutHandle",
     "PutStats",
+    "ReadResult",
     "RequestHandle",
     "ResourceExhausted",
     "StatusCode",

@@ -12,7 +12,7 @@ from typing import Any, Iterable, List, Optional, Sequence, Type, Union, overloa
 
 from . import _baton
 from ._baton import (BackendStats, CacheEngineKey, CacheLayout, Claim, DType, MemoryFormat,
-                     MemoryObj, Options, RequestHandle, TensorMeta)
+                     MemoryObj, Options, ReadResult, RequestHandle, TensorMeta)
 from ._errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
 from ._puts import OnComplete, OnEnd, PutHandle, backends, dispatcher
 from ._specs import DisaggSpec
@@ -64,7 +64,7 @@ def meta_of(shapes: Union[TensorMeta, Shape, Sequence[Shape]], dtypes: object,
 
 
 class PDBackend:
-    """One process's end of the handoff, sender or receiver (options.pd_role).
+    """One process's end of the handoff: sender, receiver or both (options.pd_role).
 
     Methods, keywords and their meaning are those of LMCache's PDBackend; what Baton adds is named
     so. All methods may be called from any thread, also inside callbacks. Calls that wait release
@@ -152,6 +152,21 @@ class PDBackend:
             raise
         return [handle]
 
+    def batched_submit_read_task(
+        self,
+        keys: Sequence[CacheEngineKey],
+        local_memory_objs: Sequence[MemoryObj],
+        transfer_spec: Optional[DisaggSpec] = None,
+    ) -> int:
+        """Reads what the receiver has of keys: the chunk of keys[i] into local_memory_objs[i].
+
+        Waits for the end, and returns how many chunks were read; read() says which. None: 0.
+        """
+        self._check_open()
+        if transfer_spec is None:
+            return 0
+        return self.read(keys, local_memory_objs, transfer_spec).hits
+
     def contains(self, key: CacheEngineKey, pin: bool = False) -> bool:
         """True once the chunk is committed; False on a sender. pin: keeps it, like pin()."""
         self._check_open()
@@ -235,7 +250,7 @@ class PDBackend:
         force changes nothing.
         """
         self._check_open()
-        if self._options.pd_role == "sender":
+        if self.role == "sender":
             return False
         try:
             self._core.remove(key)
@@ -307,6 +322,32 @@ class PDBackend:
         """
         self._check_open()
         return self._core.claim(req_id, keys, self._claim_timeout(timeout))
+
+    def read(self, keys: Sequence[CacheEngineKey], memory_objs: Sequence[MemoryObj],
+             transfer_spec: DisaggSpec) -> ReadResult:
+        """Reads a receiver's committed chunks: that of keys[i] into memory_objs[i], of allocate()'s.
+
+        Waits for the end. ReadResult.errors says for each key whether it was read; what an object
+        holds whose key was not is undefined. Raises what the read failed with as a whole.
+        transfer_spec says where (host, ports), in whose name (req_id), and how long (timeout_sec,
+        pd_read_timeout_ms if None). Interrupted by Ctrl-C, the read goes on: use its objects no more.
+        """
+        self._check_open()
+        return self._core.read(keys, memory_objs, transfer_spec)
+
+    @property
+    def role(self) -> str:
+        """"sender", "receiver" or "both": options.pd_role until change_role()."""
+        return self._core.role
+
+    def change_role(self, role: str) -> None:
+        """Makes this process a "sender", a "receiver" or "both" from now on.
+
+        It must be drained, MemoryObjs, views and claims included: FailedPrecondition names what is
+        still under way. Peers meet it anew, ports given as 0 are others, and what was cache is gone.
+        """
+        self._check_open()
+        self._core.change_role(role)
 
     def stats(self) -> BackendStats:
         """Counts at this moment."""

@@ -12,6 +12,7 @@
 #include "python/src/memory.h"
 #include "python/src/module.h"
 #include "python/src/status.h"
+#include "src/config/option_table.h"
 
 namespace py = pybind11;
 
@@ -87,15 +88,16 @@ TransferSpec to_spec(const py::handle& spec) {
   to.receiver_host = py::str(spec.attr("receiver_host")).cast<std::string>();
   to.receiver_init_port = spec.attr("receiver_init_port").cast<std::vector<std::uint16_t>>();
   to.receiver_alloc_port = spec.attr("receiver_alloc_port").cast<std::vector<std::uint16_t>>();
+  to.receiver_query_port = attribute(spec, "receiver_query_port", to.receiver_query_port);
   to.is_last_prefill = attribute(spec, "is_last_prefill", false);
   to.total_chunks = attribute(spec, "total_chunks", std::uint32_t{0});
   to.timeout = to_ms(attribute(spec, "timeout_sec", std::optional<double>{}));
   return to;
 }
 
-PyPut submit(const PyBackend& self, const std::vector<CacheEngineKey>& keys,
-             const std::vector<const PyMemoryObj*>& objects, const py::object& spec,
-             const std::shared_ptr<CompletionQueue>& completions, std::uint64_t ticket) {
+using Objects = std::vector<const PyMemoryObj*>;
+
+std::vector<MemoryObj> to_chunks(const Objects& objects) {
   std::vector<MemoryObj> chunks;
   chunks.reserve(objects.size());
   for (const PyMemoryObj* object : objects) {
@@ -104,6 +106,13 @@ PyPut submit(const PyBackend& self, const std::vector<CacheEngineKey>& keys,
     }
     chunks.push_back(object->get());
   }
+  return chunks;
+}
+
+PyPut submit(const PyBackend& self, const std::vector<CacheEngineKey>& keys, const Objects& objects,
+             const py::object& spec, const std::shared_ptr<CompletionQueue>& completions,
+             std::uint64_t ticket) {
+  const std::vector<MemoryObj> chunks = to_chunks(objects);
   auto report = Report(completions, ticket, keys.size());
   auto put = self.get().batched_submit_put_task(
       keys, chunks, to_spec(spec),
@@ -111,6 +120,26 @@ PyPut submit(const PyBackend& self, const std::vector<CacheEngineKey>& keys,
         report.key_done(status);
       });
   return PyPut(value_or_raise(std::move(put)));
+}
+
+/// Waits in slices. Whoever is interrupted leaves; the read goes on to its end, and holds its
+/// objects.
+ReadResult read(const PyBackend& self, const std::vector<CacheEngineKey>& keys,
+                const Objects& objects, const py::object& spec) {
+  const ReadHandle handle =
+      value_or_raise(self.get().batched_submit_read_task(keys, to_chunks(objects), to_spec(spec)));
+  for (;;) {
+    const bool ended = unlocked([&] {
+      static_cast<void>(handle.wait(kSlice));
+      return handle.done();
+    });
+    if (ended) {
+      return value_or_raise(handle.wait(Milliseconds::zero()));
+    }
+    if (PyErr_CheckSignals() != 0) {
+      throw py::error_already_set();
+    }
+  }
 }
 
 /// Whoever is interrupted leaves; what was asked for is given back when it comes.
@@ -172,6 +201,7 @@ void add_sender(py::class_<PyBackend>& backend) {
           py::arg("meta"), py::arg("count"))
       .def("submit", &submit, py::arg("keys"), py::arg("memory_objs"), py::arg("spec"),
            py::arg("completions"), py::arg("ticket"))
+      .def("read", &read, py::arg("keys"), py::arg("memory_objs"), py::arg("spec"))
       .def("open_request", &open_request, py::arg("spec"), py::arg("keys"), py::arg("timeout_sec"))
       .def("transports_in_use", [](const PyBackend& self) {
         PdBackend& core = self.get();
@@ -241,6 +271,25 @@ void add_receiver(py::class_<PyBackend>& backend) {
                              [](const PyBackend& self) { return self.get().alloc_port(); });
 }
 
+std::string role_name(Role role) {
+  for (const auto& choice : config::kRoles) {
+    if (choice.value == role) {
+      return std::string(choice.name);
+    }
+  }
+  return "";
+}
+
+Role to_role(const std::string& name) {
+  for (const auto& choice : config::kRoles) {
+    if (choice.name == name) {
+      return choice.value;
+    }
+  }
+  raise(absl::InvalidArgumentError(
+      fmt::format("'{}' is no role; known are sender, receiver, both", name)));
+}
+
 void add_both(py::class_<PyBackend>& backend) {
   backend
       .def("close",
@@ -261,13 +310,24 @@ void add_both(py::class_<PyBackend>& backend) {
              return unlocked([&] { return core.stats(); });
            })
       .def("transports", [](const PyBackend& self) { return self.get().transports(); })
+      .def_property_readonly("role",
+                             [](const PyBackend& self) { return role_name(self.get().role()); })
+      .def(
+          "change_role",
+          [](const PyBackend& self, const std::string& role) {
+            PdBackend& core = self.get();
+            const Role wanted = to_role(role);
+            raise_unless_ok(unlocked([&] { return core.change_role(wanted); }));
+          },
+          py::arg("role"))
       .def_property_readonly("forked", &PyBackend::forked);
 }
 
 void add_stats(py::module_& module) {
-  py::class_<BackendStats>(module, "BackendStats",
-                           "Counts at one moment. Pages are the registered buffer's: staging for a "
-                           "sender.")
+  py::class_<BackendStats>(
+      module, "BackendStats",
+      "Counts at one moment. Pages are the registered buffer's: a sender's staging, "
+      "a receiver's pages, and with pd_role: both the receiver's part.")
       .def_readonly("pages_total", &BackendStats::pages_total)
       .def_readonly("pages_free", &BackendStats::pages_free)
       .def_readonly("pages_reserved", &BackendStats::pages_reserved,
@@ -282,6 +342,12 @@ void add_stats(py::module_& module) {
       .def_readonly("requests_waiting", &BackendStats::requests_waiting,
                     "For admission (receiver) or staging (sender).")
       .def_readonly("puts", &BackendStats::puts, "Sender: under way.")
+      .def_readonly("reads", &BackendStats::reads, "Sender: under way.")
+      .def_readonly("reads_served", &BackendStats::reads_served,
+                    "Receiver: by others, whose chunks are held.")
+      .def_readonly("staging_pages_total", &BackendStats::staging_pages_total, "Sender.")
+      .def_readonly("staging_pages_free", &BackendStats::staging_pages_free, "Sender.")
+      .def_readonly("staging_pages_reserved", &BackendStats::staging_pages_reserved, "Sender.")
       .def_readonly("peers", &BackendStats::peers)
       .def_readonly("rejected_messages", &BackendStats::rejected_messages,
                     "Receiver: dropped as nonsense.")

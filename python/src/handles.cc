@@ -7,6 +7,7 @@
 #include <cmath>
 #include <string>
 
+#include "baton/read_handle.h"
 #include "python/src/memory.h"
 #include "python/src/module.h"
 #include "python/src/status.h"
@@ -110,6 +111,25 @@ void add_handles(py::module_& module) {
       .def_property_readonly(
           "duration_sec",
           [](const PutStats& self) { return std::chrono::duration<double>(self.duration).count(); },
+          "Submission to the end, in seconds.");
+  py::class_<ReadResult>(module, "ReadResult", "What a read has brought.")
+      .def_readonly("hits", &ReadResult::hits, "Chunks that were read and verified.")
+      .def_property_readonly(
+          "errors",
+          [](const ReadResult& self) {
+            py::list errors;
+            for (const Status& status : self.statuses) {
+              errors.append(status.ok() ? py::object(py::none()) : to_error(status));
+            }
+            return errors;
+          },
+          "For each key, in order: None, or NotFound, DataLoss, ... as an exception.")
+      .def_readonly("bytes_read", &ReadResult::bytes_read, "Of the hits.")
+      .def_property_readonly(
+          "duration_sec",
+          [](const ReadResult& self) {
+            return std::chrono::duration<double>(self.duration).count();
+          },
           "Submission to the end, in seconds.");
   py::class_<PyPut>(module, "PutCore", "The extension's half of a PutHandle.")
       .def("done", [](const PyPut& self) { return self.held.get().done(); })

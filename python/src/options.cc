@@ -78,18 +78,29 @@ void add_options(py::module_& module) {
            "InvalidArgument names key, value and allowed range.")
       .def_static(
           "from_yaml",
-          [](const std::string& text, const std::string& origin) {
-            return value_or_raise(parse_options(text, origin));
+          [](const std::string& text, const std::string& origin, const Environment& environment) {
+            return value_or_raise(parse_options(text, origin, environment));
           },
-          py::arg("text"), py::arg("origin") = "options",
-          "From YAML text with LMCache's key names; `origin` is put before error messages.")
+          py::arg("text"), py::arg("origin") = "options", py::arg("environment") = Environment{},
+          "From YAML text with LMCache's key names; `origin` is put before error messages. "
+          "environment: LMCACHE_* variables, which go before the text.")
       .def_static(
           "from_file",
-          [](const py::object& path) {
-            return value_or_raise(
-                load_options(py::module_::import("os").attr("fspath")(path).cast<std::string>()));
+          [](const py::object& path, const Environment& environment) {
+            return value_or_raise(load_options(
+                py::module_::import("os").attr("fspath")(path).cast<std::string>(), environment));
           },
-          py::arg("path"), "From a YAML file with LMCache's key names.")
+          py::arg("path"), py::arg("environment") = Environment{},
+          "From a YAML file with LMCache's key names.")
+      .def_static(
+          "from_environment",
+          [](const std::optional<Environment>& environment) {
+            return value_or_raise(
+                load_options_from_environment(environment.value_or(lmcache_environment())));
+          },
+          py::arg("environment") = py::none(),
+          "LMCache's way to start: the file that LMCACHE_CONFIG_FILE names, if it is set, and the "
+          "LMCACHE_<KEY> variables; of this process if none are given.")
       .def(
           "replace",
           [](const ParsedOptions& self, const py::kwargs& changes) {

@@ -1,6 +1,8 @@
 // The fixture for what strangers do to a tcp receiver, with an honest writer beside them.
 #pragma once
 
+#include <functional>
+
 #include "src/transport/tcp/tcp_transport.h"
 #include "tests/conformance/conformance_test.h"
 #include "tests/conformance/tcp_stranger.h"
@@ -68,6 +70,16 @@ class TcpStrangersTest : public ConformanceTest {
     const ReceiptPtr receipt = writer_->write(receiver_->id(), {writer_->op(0, 1, 0, kPageBytes)});
     ASSERT_TRUE(await(receipt));
     EXPECT_TRUE(receipt->status.ok()) << receipt->status;
+  }
+
+  /// Memory says nothing when it changes: the loop is kept going until it has.
+  void expect_at_last(const std::function<bool()>& condition) {
+    bool holds = false;
+    for (int i = 0; i < 10'000 && !holds; ++i) {
+      expect_honest_writer_goes_on();
+      on_loop([&] { holds = condition(); });
+    }
+    EXPECT_TRUE(holds);
   }
 
   Node* receiver_ = nullptr;

@@ -28,7 +28,8 @@ def options(role, pages=16, layout=LAYOUT, **more):
 
 
 def receiver(**more):
-    return baton.PDBackend(options("receiver", **more), more.get("layout", LAYOUT))
+    role = more.pop("pd_role", "receiver")
+    return baton.PDBackend(options("receiver", **more).replace(pd_role=role), more.get("layout", LAYOUT))
 
 
 def sender(**more):

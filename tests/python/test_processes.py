@@ -65,7 +65,7 @@ with support.pair(pages=2) as (decode, prefill):
         while stood < 20:
             time.sleep(0.01)
             frame = sys._current_frames()[main]
-            stood = stood + 1 if frame.f_code.co_name in ('claim', 'open_request', 'wait') else 0
+            stood = stood + 1 if frame.f_code.co_name in ('claim', 'open_request', 'read', 'wait') else 0
         os.kill(os.getpid(), signal.SIGINT)
     threading.Thread(target=interrupt).start()
     before = time.monotonic()
@@ -91,6 +91,10 @@ with support.pair(pages=2) as (decode, prefill):
 
     def test_open_request(self):
         self.interrupt("prefill.open_request(support.spec('r', decode), support.keys(5, 2), 60)")
+
+    def test_read(self):
+        self.interrupt("prefill.read([support.key(9)], [hog.allocate(support.FULL)], "
+                       "support.spec('r', (1, 1)))")
 
     def test_result(self):
         self.interrupt(

@@ -98,6 +98,44 @@ class Puts(unittest.TestCase):
             self.assertFalse(prefill.exists_in_put_tasks(key(1)))
             self.assertIsNone(prefill.batched_submit_put_task([key(1)], []))
 
+    def test_read(self):
+        for transport in ("shm", "tcp"):
+            with self.subTest(transport), support.pair(pd_transport=transport) as (decode, prefill):
+                put(prefill, decode, "r", [1, 2]).result(WAIT)
+                chunks = support.chunks_of(prefill, [0, 0, 0])
+                result = prefill.read([key(2), key(9), key(1)], chunks, spec("read", decode))
+                self.assertEqual((result.hits, result.bytes_read), (2, 2 * support.FULL.nbytes))
+                self.assertEqual([type(error) for error in result.errors],
+                                 [type(None), baton.NotFound, type(None)])
+                self.assertEqual(read([chunks[0], chunks[2]]), [2, 1])
+                self.assertEqual(prefill.batched_submit_read_task([key(1)], chunks[:1], spec("q", decode)), 1)
+                self.assertEqual(read(chunks[:1]), [1])
+                self.assertEqual(prefill.batched_submit_read_task([key(1)], chunks[:1]), 0)
+                self.assertRaises(baton.InvalidArgument, prefill.read, [key(1)], [], spec("q", decode))
+                self.assertEqual(prefill.stats().reads, 0)
+
+    def test_roles(self):
+        with support.receiver(pd_role="both") as one, support.receiver(pd_role="both") as other:
+            self.assertEqual(one.role, "both")
+            put(one, other, "r", [1]).result(WAIT)
+            put(other, one, "q", [2]).result(WAIT)
+            self.assertEqual(read(other.claim("r", [key(1)], timeout=WAIT)), [1])
+            claim = one.claim("q", [key(2)], timeout=WAIT)
+            with self.assertRaises(baton.FailedPrecondition):
+                one.change_role("receiver")
+            del claim
+            self.assertRaises(baton.InvalidArgument, one.change_role, "decoder")
+            while True:  # until the claim's end has reached the progress thread
+                try:
+                    one.change_role("receiver")
+                    break
+                except baton.FailedPrecondition:
+                    time.sleep(0.01)
+            self.assertEqual(one.role, "receiver")
+            put(other, one, "p", [3]).result(WAIT)
+            with self.assertRaises(baton.FailedPrecondition):
+                one.batched_submit_put_task([key(3)], [], spec("o", other))
+
     def test_asyncio(self):
         async def run(handle):
             return await asyncio.wait_for(asyncio.wrap_future(handle), WAIT)

@@ -90,6 +90,13 @@ class Options(unittest.TestCase):
             self.assertEqual(baton.Options.from_file(path), made)
         made.validate()
 
+    def test_environment(self):
+        environment = {"LMCACHE_PD_ROLE": "sender", "LMCACHE_PD_BUFFER_SIZE": "1048576", "HOME": "/"}
+        made = baton.Options.from_environment(environment)
+        self.assertEqual((made.pd_role, made.pd_buffer_size), ("sender", 1 << 20))
+        read = baton.Options.from_yaml("pd_role: receiver\nchunk_size: 8\n", "here", environment)
+        self.assertEqual((read.pd_role, read.chunk_size), ("sender", 8))
+
     def test_replace_and_pickle(self):
         options = support.options("receiver", pd_ucx_rails=["mlx5_0:1"])
         other = options.replace(pd_peer_host="127.0.0.2")

@@ -7,6 +7,7 @@
 
 #include "tests/simulation/engine/fault_planner.h"
 #include "tests/simulation/engine/fleet.h"
+#include "tests/simulation/engine/readers.h"
 #include "tests/simulation/engine/visitors.h"
 #include "tests/simulation/world/timing.h"
 #include "tests/simulation/world/world.h"
@@ -24,7 +25,8 @@ class Simulation {
         fleet_(world_),
         workload_(world_, fleet_, world_.random.fork()),
         visitors_(world_, fleet_, world_.random.fork()),
-        faults_(world_, fleet_, workload_, world_.random.fork()) {}
+        faults_(world_, fleet_, workload_, world_.random.fork()),
+        readers_(world_, fleet_, world_.random.fork()) {}
 
   Result run();
 
@@ -43,6 +45,7 @@ class Simulation {
   Workload workload_;
   Visitors visitors_;
   FaultPlanner faults_;
+  Readers readers_;
 };
 
 bool Simulation::step() {
@@ -70,6 +73,7 @@ Result Simulation::run() {
   fleet_.start_all();
   workload_.start();
   visitors_.start();
+  readers_.start();
   while (!broken() && !workload_.all_arrived() && step()) {
     faults_.after_event();
   }
@@ -77,6 +81,7 @@ Result Simulation::run() {
   const TimePoint bound = world_.clock.now() + kSettleBound;
   run_until([&] { return workload_.all_done() || world_.clock.now() > bound; });
   visitors_.stop();
+  readers_.stop();
   run_until([&] { return unsettled().empty() || world_.clock.now() > bound; });
   if (!broken()) {
     check_end();
@@ -102,12 +107,12 @@ std::string Simulation::unsettled() const {
     for (const auto& process : group) {
       const auto stats = process->sender().stats();
       const auto staging = process->staging().counts();
-      if (stats.requests + stats.puts > 0 || staging.free != staging.total ||
+      if (stats.requests + stats.puts + stats.reads > 0 || staging.free != staging.total ||
           staging.reserved + staging.waiting > 0) {
         return fmt::format(
-            "sender {}: {} requests, {} puts; of {} staging pages {} are free, {} "
+            "sender {}: {} requests, {} puts, {} reads; of {} staging pages {} are free, {} "
             "reserved; {} reservations wait",
-            process->name(), stats.requests, stats.puts, staging.total, staging.free,
+            process->name(), stats.requests, stats.puts, stats.reads, staging.total, staging.free,
             staging.reserved, staging.waiting);
       }
     }
@@ -115,12 +120,13 @@ std::string Simulation::unsettled() const {
   for (const auto& group : fleet_.decoders) {
     for (const auto& process : group) {
       const auto stats = process->receiver().stats();
-      if (stats.requests > 0 || stats.pages.free + stats.pages.retained != stats.pages.total ||
+      if (stats.requests + stats.reads > 0 ||
+          stats.pages.free + stats.pages.retained != stats.pages.total ||
           stats.pages.reserved > 0) {
         return fmt::format(
-            "receiver {}: {} requests; of {} pages {} are free, {} granted, {} held, "
+            "receiver {}: {} requests, {} reads; of {} pages {} are free, {} granted, {} held, "
             "{} retained, {} quarantined, {} reserved",
-            process->name(), stats.requests, stats.pages.total, stats.pages.free,
+            process->name(), stats.requests, stats.reads, stats.pages.total, stats.pages.free,
             stats.pages.granted, stats.pages.held, stats.pages.retained, stats.pages.quarantined,
             stats.pages.reserved);
       }

@@ -55,9 +55,12 @@ class LoopbackConditions {
   };
   /// After the bytes are in their page.
   virtual void on_landed(const Landing& landing) = 0;
-  /// After the bytes are in the reader's memory: `writer` is who reads. None straggles: what is
-  /// under way to a reader whose connection has ended is lost.
+  /// After the bytes are in the reader's memory: `writer` is who reads. A straggler here is one
+  /// that the receiver has lost already and not fenced yet; where nobody checks, it reads until
+  /// then, or until it hears of its loss. What is under way to a reader that has heard is lost.
   virtual void on_read(const Landing& /*landing*/) {}
+  /// From now on nothing of `writer` gets to `receiver`'s pages, nor out of them.
+  virtual void on_fenced(const PeerId& /*receiver*/, const PeerId& /*writer*/) {}
 };
 
 /// The network of one scheduler. Deterministic: no clock, no thread and no randomness of its own.

@@ -56,6 +56,19 @@ void LoopbackLink::sever() {
   }
 }
 
+bool LoopbackLink::is_reading() const {
+  return !batches_.empty() && !batches_.front().ops.empty() &&
+         std::holds_alternative<ReadOp>(batches_.front().ops.front());
+}
+
+void LoopbackLink::sever_writes() {
+  if (is_reading()) {
+    writes_severed_ = true;
+  } else {
+    sever();
+  }
+}
+
 void LoopbackLink::end(const Status& why) {
   sever();
   for (Batch& batch : std::exchange(batches_, {})) {
@@ -83,6 +96,9 @@ void LoopbackLink::schedule_turn() {
 
 void LoopbackLink::take_turn() {
   turn_scheduled_ = false;
+  if (writes_severed_ && !is_reading()) {
+    sever();
+  }
   if (severed_ || batches_.empty()) {
     return;
   }

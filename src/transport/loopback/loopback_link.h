@@ -42,6 +42,8 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   /// No byte lands afterwards, but for stragglers among writes; what is pending stays pending until
   /// end().
   void sever();
+  /// The same, but reads in front go on: an adapter serves them until its queue pair is destroyed.
+  void sever_writes();
   /// sever(), and what is pending fails with `why`. Nothing may be enqueued then.
   void end(const Status& why);
 
@@ -52,6 +54,7 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
     Done done;
   };
 
+  bool is_reading() const;
   void schedule_turn();
   void take_turn();
   void finish_batch();
@@ -70,6 +73,7 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   std::size_t landed_bytes_ = 0;  // of that op
   bool turn_scheduled_ = false;
   bool severed_ = false;
+  bool writes_severed_ = false;
 };
 
 }  // namespace baton::transport

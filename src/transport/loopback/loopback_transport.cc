@@ -4,11 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
-#include <type_traits>
 #include <utility>
-
-#include "src/base/log.h"
 
 namespace baton::transport {
 namespace {
@@ -102,104 +98,24 @@ void LoopbackTransport::revoke(const PeerId& peer, Task fenced) {
     Fence proven = std::move(fences_.at(id));
     fences_.erase(id);
     ++fenced_[proven.peer];
+    lingering_.erase(proven.peer);
+    if (LoopbackTransport* writer = hub_.find(proven.peer)) {
+      writer->cut(self_);
+    }
+    if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
+      conditions->on_fenced(self_, proven.peer);
+    }
     proven.fenced();
   });
   fences_.emplace(id, Fence{timer, peer, std::move(fenced)});
 }
 
-bool LoopbackTransport::is_guarded() const {
-  LoopbackConditions* conditions = hub_.conditions();
-  return conditions == nullptr || conditions->guarded(self_);
-}
-
-bool LoopbackTransport::guard_allows(const PeerId& writer, std::uint32_t page,
-                                     std::uint64_t generation, std::uint64_t offset_bytes,
-                                     std::size_t length_bytes) const {
-  return !is_guarded() || guard_->may_write(writer, page, generation, offset_bytes, length_bytes);
-}
-
-template <typename Op>
-bool LoopbackTransport::may_move(const PeerId& peer, const Op& op, std::size_t from,
-                                 std::size_t bytes) const {
-  const std::size_t page_bytes = buffer_->page_bytes();
-  const bool fits = op.page < buffer_->page_count() && op.local.size() <= page_bytes &&
-                    op.offset_bytes <= page_bytes - op.local.size();
-  if constexpr (std::is_same_v<Op, WriteOp>) {
-    return fits && guard_allows(peer, op.page, op.generation, op.offset_bytes + from, bytes);
-  } else {
-    return fits && (!is_guarded() ||
-                    guard_->may_read(peer, op.page, op.generation, op.offset_bytes + from, bytes));
-  }
-}
-
-void LoopbackTransport::report_landing(const LoopbackConditions::Landing& landing) {
-  if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
-    conditions->on_landed(landing);
-  }
-}
-
-std::uint64_t LoopbackTransport::fences_of(const PeerId& writer) const {
-  const auto found = fenced_.find(writer);
-  return found == fenced_.end() ? 0 : found->second;
-}
-
-void LoopbackTransport::land_late(const LateWrite& late) {
-  if (closed_ || fences_of(late.writer) != late.fences ||
-      !guard_allows(late.writer, late.page, late.generation, late.offset_bytes,
-                    late.bytes.size())) {
-    return;
-  }
-  std::memcpy(buffer_->page(late.page).data() + late.offset_bytes, late.bytes.data(),
-              late.bytes.size());
-  report_landing(
-      {late.writer, self_, late.page, late.generation, late.offset_bytes, late.bytes.size(), true});
-}
-
-void LoopbackTransport::reject(const PeerId& peer, const std::string& what) {
-  log::warning("loopback: peer {} tried {} outside its grants", peer.brief(), what);
-  hub_.break_connection(peer, self_,
-                        absl::PermissionDeniedError(what + " is outside the peer's grants"));
-}
-
-bool LoopbackTransport::land(const PeerId& writer, const WriteOp& op, std::size_t from,
-                             std::size_t bytes) {
-  if (!writers_.contains(writer)) {
-    return false;
-  }
-  if (!may_move(writer, op, from, bytes)) {
-    ++rejected_writes_;
-    reject(writer, fmt::format("a write to page {} (generation {}, offset {}, {} bytes)", op.page,
-                               op.generation, op.offset_bytes, op.local.size()));
-    return false;
-  }
-  std::memcpy(buffer_->page(op.page).data() + op.offset_bytes + from, op.local.data() + from,
-              bytes);
-  report_landing({writer, self_, op.page, op.generation, op.offset_bytes + from, bytes, false});
-  return true;
-}
-
-bool LoopbackTransport::land(const PeerId& reader, const ReadOp& op, std::size_t from,
-                             std::size_t bytes) {
-  if (!writers_.contains(reader)) {
-    return false;
-  }
-  if (!may_move(reader, op, from, bytes)) {
-    ++rejected_reads_;
-    reject(reader, fmt::format("a read of page {} (generation {}, offset {}, {} bytes)", op.page,
-                               op.generation, op.offset_bytes, op.local.size()));
-    return false;
-  }
-  std::memcpy(op.local.data() + from, buffer_->page(op.page).data() + op.offset_bytes + from,
-              bytes);
-  if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
-    conditions->on_read(
-        {reader, self_, op.page, op.generation, op.offset_bytes + from, bytes, false});
-  }
-  return true;
-}
-
 void LoopbackTransport::lose_writer(const PeerId& writer, const Status& why, Tell tell_it) {
-  if (writers_.erase(writer) == 0 || tell_it == Tell::kNo) {
+  const bool was_connected = writers_.erase(writer) > 0;
+  if (was_connected && !is_guarded()) {
+    lingering_.insert(writer);
+  }
+  if (!was_connected || tell_it == Tell::kNo) {
     return;
   }
   // Not told any more once revoke() was called: that ended whatever was left of the connection.
@@ -322,13 +238,24 @@ void LoopbackTransport::sever(const PeerId& receiver, const Status& why) {
     lose_receiver(receiver, why, Tell::kYes);
     return;
   }
-  found->second->sever();
+  if (LoopbackConditions* conditions = hub_.conditions();
+      conditions != nullptr && !conditions->guarded(receiver)) {
+    found->second->sever_writes();
+  } else {
+    found->second->sever();
+  }
   callbacks_.run_after(delay, [this, receiver, why, weak = std::weak_ptr(found->second)] {
     const auto link = weak.lock();
     if (const auto now = links_.find(receiver); now != links_.end() && now->second == link) {
       lose_receiver(receiver, why, Tell::kYes);
     }
   });
+}
+
+void LoopbackTransport::cut(const PeerId& receiver) {
+  if (const auto found = links_.find(receiver); found != links_.end()) {
+    found->second->sever();
+  }
 }
 
 void LoopbackTransport::lose_receiver(const PeerId& receiver, const Status& why, Tell tell_it) {

@@ -60,6 +60,8 @@ class LoopbackTransport final : public Transport {
   enum class Tell : bool { kNo, kYes };  ///< the observer
   /// The connection ends; this side hears of it after the network's delay.
   void sever(const PeerId& receiver, const Status& why);
+  /// Nothing gets through to `receiver` any more, not even what lingered.
+  void cut(const PeerId& receiver);
   void lose_receiver(const PeerId& receiver, const Status& why, Tell tell);
   void lose_writer(const PeerId& writer, const Status& why, Tell tell);
   /// Copies one piece into its page, or out of it, or ends the connection and returns false.
@@ -115,6 +117,8 @@ class LoopbackTransport final : public Transport {
   // Receiving half.
   std::map<PeerId, std::uint64_t> tickets_;
   std::set<PeerId> writers_;  // connected
+  std::set<PeerId>
+      lingering_;  // lost, not fenced, and unguarded: what they read still gets through
   std::map<std::uint64_t, Fence> fences_;
   std::map<PeerId, std::uint64_t> revocations_;  // begun
   std::map<PeerId, std::uint64_t> fenced_;       // proven

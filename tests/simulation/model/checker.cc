@@ -97,6 +97,25 @@ void Checker::landed(const transport::LoopbackConditions::Landing& landing) {
   }
 }
 
+void Checker::read_landed(const transport::LoopbackConditions::Landing& landing) {
+  if (const auto found = receivers_.find(landing.receiver); found != receivers_.end()) {
+    found->second->read_landed(landing);
+  }
+}
+
+void Checker::fencing(const Epoch& sender, const Epoch& receiver) {
+  if (const auto found = receivers_.find(receiver);
+      found != receivers_.end() && found->second->is_read_by(sender)) {
+    coverage_.hit(Point::kReadFenced);
+  }
+}
+
+void Checker::fenced(const Epoch& sender, const Epoch& receiver) {
+  if (const auto found = receivers_.find(receiver); found != receivers_.end()) {
+    found->second->fenced(sender);
+  }
+}
+
 // ---- engines -----------------------------------------------------------------------------------
 
 void Checker::submitted(const AttemptName& name, const std::vector<std::string>& keys,

@@ -42,6 +42,11 @@ class Checker {
   // ---- networks ------------------------------------------------------------------------------
   void message_sent(const control::Envelope& envelope);
   void landed(const transport::LoopbackConditions::Landing& landing);
+  void read_landed(const transport::LoopbackConditions::Landing& landing);
+  /// `receiver` begins to fence `sender`.
+  void fencing(const Epoch& sender, const Epoch& receiver);
+  /// It is proven at `receiver` that `sender` can neither write nor read there.
+  void fenced(const Epoch& sender, const Epoch& receiver);
   /// The connection between them broke, on whatever side: requests may end at the receiver.
   void disturbed(const Epoch& sender, const Epoch& receiver) { notices_.disturb(sender, receiver); }
   void disturbed(const std::string& req_id) { notices_.disturb_request(req_id); }
@@ -109,6 +114,9 @@ class Checker {
   void see(const Envelope& from, const Epoch& sender, const wire::ProxyNotif& message);
   void see(const Envelope& from, const Epoch& sender, const wire::NixlInitRequest& message);
   void see(const Envelope& from, const Epoch& sender, const wire::NixlInitResponse& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::ReadRequest& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::ReadResponse& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::ReadRelease& message);
   template <typename Other>
   void see(const Envelope& from, const Epoch& sender, const Other& message);
 
@@ -135,6 +143,11 @@ class Checker {
   std::map<Epoch, SenderView> senders_;
   std::map<Epoch, std::unique_ptr<PageModel>> receivers_;
   std::map<PutName, PutSeen> puts_;
+  struct ReadSeen {
+    std::vector<std::string> keys;
+    std::set<Epoch> addressed_to;
+  };
+  std::map<PutName, ReadSeen> reads_;
   /// Sender, receiver, put, slice.
   using CommitName = std::tuple<Epoch, Epoch, std::uint64_t, std::uint32_t>;
   std::map<CommitName, wire::CommitRequest> commits_;

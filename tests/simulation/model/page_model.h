@@ -46,6 +46,17 @@ class PageModel {
   /// It said that a request is open.
   void admitted() { ++admitted_in_turn_; }
   void landed(const transport::LoopbackConditions::Landing& landing);
+  /// A read, as named in messages, was told that it may read that page.
+  void read_held(const PutName& read, const std::string& key, std::uint32_t page,
+                 std::uint64_t generation, std::uint64_t length, std::uint64_t digest);
+  /// The reader says that it reads no more.
+  void read_released(const PutName& read);
+  /// Proven: that process gets nothing out of this receiver's pages any more.
+  void fenced(const Epoch& reader);
+  /// Has a read been told so, and is neither released nor fenced?
+  bool is_read_by(const Epoch& reader) const;
+  /// Bytes got into the memory of the reader (`writer`).
+  void read_landed(const transport::LoopbackConditions::Landing& landing);
   void after_turn();
 
   /// "d0" for "d0.1".
@@ -68,6 +79,7 @@ class PageModel {
     bool was_visible = false;
   };
 
+  void check_no_reader(std::uint32_t page, std::uint64_t generation);
   Grant* find(const PutName& put, std::uint32_t page, std::uint64_t generation);
   std::span<std::byte> shadow_of(std::uint32_t page);
   void compare_bytes();
@@ -86,6 +98,11 @@ class PageModel {
   std::map<std::uint64_t, Grant> grants_;
   std::set<PutName> open_puts_;  // may be granted pages without our seeing it
   std::map<std::string, Chunk, std::less<>> chunks_;
+  struct Read {
+    bool released = false;
+    std::map<std::uint32_t, std::uint64_t> pages;  // generation by page
+  };
+  std::map<PutName, Read> reads_;  // whose readers are not fenced
   receiver::ChunkPool::Counts counts_;
   std::uint64_t waiting_ = 0;
   std::uint64_t admitted_in_turn_ = 0;

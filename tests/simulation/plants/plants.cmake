@@ -192,3 +192,83 @@ baton_plant(ignore-generation P7 "a page is granted again under its former gener
   [==[++last_generation_;
   pages_[chunk.page] = {PageState::kGranted, PLANTED ? chunk.page + 1 : last_generation_, writer,
                         &chunk, bytes, 0};]==])
+
+baton_plant(read-without-hold P1 "a read's pages are not held"
+  src/receiver/reads.cc
+  [==[table_.pool().hold(chunk);]==]
+  [==[if (!PLANTED) {
+    table_.pool().hold(chunk);
+  }]==])
+baton_plant_also(read-without-hold
+  src/receiver/reads.cc
+  [==[++chunk.read_holds;]==]
+  [==[chunk.read_holds += PLANTED ? 0 : 1;]==])
+baton_plant_also(read-without-hold
+  src/receiver/reads.cc
+  [==[    --hit.chunk->read_holds;
+    table_.pool().unhold(*hit.chunk);]==]
+  [==[    if (!PLANTED) {
+      --hit.chunk->read_holds;
+      table_.pool().unhold(*hit.chunk);
+    }]==])
+baton_plant_also(read-without-hold
+  src/receiver/reads.cc
+  [==[    const auto page = reader.pages.find(hit.chunk->page);
+    if (--page->second.reads == 0) {]==]
+  [==[    if (PLANTED) {
+      continue;  // The chunk may be gone.
+    }
+    const auto page = reader.pages.find(hit.chunk->page);
+    if (--page->second.reads == 0) {]==])
+
+baton_plant(release-reads-before-fence P1 "a lost reader's holds end before it is fenced"
+  src/receiver/receiver.cc
+  [==[table_.end_unfinished(peer, absl::UnavailableError(fmt::format("its sender is gone: {}",]==]
+  [==[if (PLANTED) {
+    reads_.end_fenced(peer);
+  }
+  table_.end_unfinished(peer, absl::UnavailableError(fmt::format("its sender is gone: {}",]==])
+
+baton_plant(read-in-flight-chunk P1 "a chunk in flight is a hit"
+  src/receiver/reads.cc
+  [==[if (chunk == nullptr || chunk->state != Chunk::State::kCommitted) {]==]
+  [==[if (chunk == nullptr || (chunk->state != Chunk::State::kCommitted && !PLANTED)) {]==])
+
+baton_plant(read-without-digest P1 "what was read is not verified"
+  src/sender/read_task.cc
+  [==[if (digest == hit.digest) {]==]
+  [==[if (digest == hit.digest || PLANTED) {]==])
+
+baton_plant(end-read-while-reading P3 "a read that failed gives its memory back while it is read into"
+  src/sender/read_task.cc
+  [==[if (slices_busy_ == 0) {
+    on_slice_idle();]==]
+  [==[if (slices_busy_ == 0 || PLANTED) {
+    on_slice_idle();]==])
+baton_plant_also(end-read-while-reading
+  src/sender/read_task.cc
+  [==[if (slices_busy_ > 0) {
+    return;]==]
+  [==[if (slices_busy_ > 0 && !(PLANTED && state_ == State::kDraining)) {
+    return;]==])
+baton_plant_also(end-read-while-reading
+  src/sender/read_task.cc
+  [==[  if (!status.ok() || state_ == State::kDraining) {
+    --slices_busy_;]==]
+  [==[  if (PLANTED && state_ == State::kEnded) {
+    return;
+  }
+  if (!status.ok() || state_ == State::kDraining) {
+    --slices_busy_;]==])
+
+baton_plant(hold-reads-for-ever P5 "a release ends no hold, and its reader is fenced for it"
+  src/receiver/receiver_reads.cc
+  [==[reads_.end(message.parties.sender_epoch, message.read_id);]==]
+  [==[if (!PLANTED) {
+      reads_.end(message.parties.sender_epoch, message.read_id);
+    }]==])
+
+baton_plant(starve-waiting-requests P4 "readers get pages that a request waits for"
+  src/receiver/reads.cc
+  [==[return !table_.somebody_waits() && table_.pool().may_hold(*chunk);]==]
+  [==[return (PLANTED || !table_.somebody_waits()) && table_.pool().may_hold(*chunk);]==])

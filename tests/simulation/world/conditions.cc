@@ -96,6 +96,15 @@ bool Conditions::drop_write(const Epoch& writer, const Epoch& receiver) {
   return true;
 }
 
+bool Conditions::drop_read(const Epoch& reader, const Epoch& receiver) {
+  if (!random_.ppm(rates_.drop_read)) {
+    return false;
+  }
+  coverage_.hit(Point::kReadDropped);
+  history_.note(name_of(reader), "FAULT a read from {} brings nothing", name_of(receiver));
+  return true;
+}
+
 Duration Conditions::piece_delay(const Epoch& writer, const Epoch& receiver) {
   return random_.between(Duration(1), max_piece_delay_) +
          parted_for(name_of(writer), name_of(receiver));
@@ -145,6 +154,17 @@ void Conditions::on_landed(const Landing& landing) {
     coverage_.hit(Point::kLandedUnguarded);
   }
   landed_(landing);
+}
+
+void Conditions::on_read(const Landing& landing) {
+  if (landing.straggler) {
+    coverage_.hit(Point::kReadLingered);
+  }
+  read_(landing);
+}
+
+void Conditions::on_fenced(const Epoch& receiver, const Epoch& writer) {
+  fenced_(writer, receiver);
 }
 
 }  // namespace baton::simulation

@@ -41,6 +41,12 @@ class Conditions final : public transport::LoopbackConditions {
   using Fencing = absl::AnyInvocable<void(const Epoch& writer, const Epoch& receiver)>;
   void set_fencing(Fencing fencing) { fencing_ = std::move(fencing); }
 
+  /// Of another's pages, into the reader's memory.
+  void set_read(Landed read) { read_ = std::move(read); }
+  /// `receiver` has fenced `writer`: it is proven.
+  void set_fenced(Fencing fenced) { fenced_ = std::move(fenced); }
+
+  bool drop_read(const Epoch& reader, const Epoch& receiver);
   bool drop_write(const Epoch& writer, const Epoch& receiver);
 
   // LoopbackConditions
@@ -51,6 +57,8 @@ class Conditions final : public transport::LoopbackConditions {
   std::optional<Duration> straggles(const Epoch& writer, const Epoch& receiver) override;
   bool guarded(const Epoch& receiver) override;
   void on_landed(const Landing& landing) override;
+  void on_read(const Landing& landing) override;
+  void on_fenced(const Epoch& receiver, const Epoch& writer) override;
 
  private:
   /// In order, unless it is made to overtake.
@@ -69,7 +77,9 @@ class Conditions final : public transport::LoopbackConditions {
   std::map<std::pair<std::string, std::string>, TimePoint> parted_;
   std::map<std::string, TimePoint, std::less<>> last_arrival_;  // by channel
   Landed landed_;
+  Landed read_;
   Fencing fencing_;
+  Fencing fenced_;
 };
 
 }  // namespace baton::simulation

@@ -25,6 +25,7 @@ FaultRates moderate_rates() {
   rates.reorder_message = 100'000;  // of those that could
   rates.lose_notice = 2'000;
   rates.drop_write = 2'000;
+  rates.drop_read = 4'000;
   rates.abandon = 15'000;
   return rates;
 }
@@ -34,7 +35,7 @@ FaultRates scaled(FaultRates rates, std::uint32_t factor) {
        {&rates.crash_sender, &rates.crash_receiver, &rates.crash_proxy, &rates.cut,
         &rates.partition, &rates.pause, &rates.cancel, &rates.cancel_at_decoder,
         &rates.lose_message, &rates.delay_message, &rates.duplicate_message, &rates.reorder_message,
-        &rates.lose_notice, &rates.drop_write, &rates.abandon}) {
+        &rates.lose_notice, &rates.drop_write, &rates.drop_read, &rates.abandon}) {
     *rate *= factor;
   }
   return rates;

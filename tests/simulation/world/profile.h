@@ -26,6 +26,7 @@ struct FaultRates {
   std::uint32_t reorder_message = 0;
   std::uint32_t lose_notice = 0;  ///< a ProxyNotif
   std::uint32_t drop_write = 0;   ///< reported as complete, never landed
+  std::uint32_t drop_read = 0;    ///< the same of a read
   std::uint32_t abandon = 0;      ///< of requests: their prefiller gives them back
 };
 

@@ -13,6 +13,7 @@ inline constexpr Duration kAdmissionTimeout = milliseconds(3'000);
 /// Sender's extra time for the receiver's own word about an admission that timed out.
 inline constexpr Duration kAdmissionSlack = milliseconds(500);
 inline constexpr Duration kPutTimeout = milliseconds(4'000);
+inline constexpr Duration kReadTimeout = milliseconds(1'000);
 inline constexpr Duration kDrainTimeout = milliseconds(200);
 inline constexpr Duration kRequestIdleTimeout = milliseconds(3'000);
 inline constexpr Duration kGateTimeout = milliseconds(8'000);

@@ -34,7 +34,22 @@ World::World(std::uint64_t seed, const Profile& with, bool verbose)
     checker.landed(landing);
     touch(conditions.name_of(landing.receiver));
   });
+  hub.set_drop_read(
+      [this](const Epoch& reader, const Epoch& receiver, const transport::ReadOp& /*op*/) {
+        return conditions.drop_read(reader, receiver);
+      });
+  conditions.set_read([this](const transport::LoopbackConditions::Landing& landing) {
+    history.note(conditions.name_of(landing.writer), "reads {} bytes of {} page {} generation {}",
+                 landing.length_bytes, conditions.name_of(landing.receiver), landing.page,
+                 landing.generation);
+    checker.read_landed(landing);
+  });
+  conditions.set_fenced([this](const Epoch& writer, const Epoch& receiver) {
+    history.note(conditions.name_of(receiver), "has fenced {}", conditions.name_of(writer));
+    checker.fenced(writer, receiver);
+  });
   conditions.set_fencing([this](const Epoch& writer, const Epoch& receiver) {
+    checker.fencing(writer, receiver);
     checker.disturbed(writer, receiver);
     if (profile.level == FaultLevel::kNone) {
       checker.broken(Promise::kP5, conditions.name_of(receiver) + " gives " +

@@ -17,6 +17,10 @@ class AllowAll final : public PageGuard {
                  std::uint64_t) const override {
     return true;
   }
+  bool may_read(const PeerId&, std::uint32_t, std::uint64_t, std::uint64_t,
+                std::uint64_t) const override {
+    return true;
+  }
 };
 
 class Counts final : public TransportObserver {
@@ -59,6 +63,14 @@ class LoopbackFaults : public ::testing::Test {
                                     last_ = status;
                                   });
   }
+  void read(std::uint32_t page) {
+    writer_.transport.read_batch(receiver_.id,
+                                 {{.local = writer_.buffer->page(page), .page = page}},
+                                 [this](const Status& status) {
+                                   ++fired_;
+                                   last_ = status;
+                                 });
+  }
   std::ptrdiff_t landed(std::uint32_t page) {
     return std::ranges::count(receiver_.buffer->page(page), std::byte{0x55});
   }
@@ -79,6 +91,31 @@ TEST_F(LoopbackFaults, ADroppedWriteIsReportedAsComplete) {
   EXPECT_TRUE(last_.ok()) << last_;
   EXPECT_EQ(landed(1), 0);
   EXPECT_EQ(landed(2), 4096);
+}
+
+TEST_F(LoopbackFaults, ADroppedReadIsReportedAsCompleteAndLeavesTheReadersMemory) {
+  hub_.set_drop_read([](const PeerId&, const PeerId&, const ReadOp& op) { return op.page == 1; });
+  for (const std::uint32_t page : {1U, 2U}) {
+    std::ranges::fill(receiver_.buffer->page(page), std::byte{0x5A});
+    read(page);
+  }
+  ASSERT_TRUE(scheduler_.run_until([&] { return fired_ == 2; }));
+  EXPECT_TRUE(last_.ok()) << last_;
+  EXPECT_NE(writer_.buffer->page(1)[0], std::byte{0x5A});
+  EXPECT_EQ(writer_.buffer->page(2)[4095], std::byte{0x5A});
+}
+
+TEST_F(LoopbackFaults, AReadArrivesGraduallyAndABrokenConnectionEndsItForGood) {
+  std::ranges::fill(receiver_.buffer->page(1), std::byte{0x5A});
+  read(1);
+  const auto arrived = [&] { return std::ranges::count(writer_.buffer->page(1), std::byte{0x5A}); };
+  ASSERT_TRUE(scheduler_.run_until([&] { return arrived() == 1024; }));
+  hub_.break_connection(writer_.id, receiver_.id, absl::UnavailableError("cut"));
+  EXPECT_EQ(fired_, 0) << "never inside the call";
+  scheduler_.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(fired_, 1);
+  EXPECT_EQ(last_.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(arrived(), 1024);
 }
 
 TEST_F(LoopbackFaults, BytesLandGradually) {
