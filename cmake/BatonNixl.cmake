@@ -52,7 +52,7 @@ function(baton_check_ucx_of_nixl)
   if(NOT ucp_of_baton STREQUAL nixl_libucp)
     message(FATAL_ERROR "NIXL's plug-in uses ${nixl_libucp}, Baton would use '${ucp_of_baton}': they "
       "can't be in one process. Set PKG_CONFIG_PATH to the folder of that UCX's ucx.pc, and remove "
-      "CMakeCache.txt")
+      "${CMAKE_BINARY_DIR}/CMakeCache.txt")
   endif()
   message(STATUS "NIXL: ${NIXL_LIBRARY}, with UCX ${ucx_VERSION} in ${nixl_ucx_lib_dir}")
 endfunction()
