@@ -29,6 +29,9 @@ if(NOT NIXL_INCLUDE_DIR OR NOT NIXL_LIBRARY OR NOT NIXL_BUILD_LIBRARY)
     "PKG_CONFIG_PATH to the folder of its nixl.pc; or configure with -DBATON_WITH_NIXL=OFF")
 endif()
 
+# Installed programs find the same NIXL and UCX that these do.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
 get_filename_component(nixl_lib_dir ${NIXL_LIBRARY} DIRECTORY)
 set(nixl_plugin ${nixl_lib_dir}/plugins/libplugin_UCX.so)
 if(NOT EXISTS ${nixl_plugin})
@@ -49,7 +52,7 @@ function(baton_check_ucx_of_nixl)
   if(NOT ucp_of_baton STREQUAL nixl_libucp)
     message(FATAL_ERROR "NIXL's plug-in uses ${nixl_libucp}, Baton would use '${ucp_of_baton}': they "
       "can't be in one process. Set PKG_CONFIG_PATH to the folder of that UCX's ucx.pc, and remove "
-      "CMakeCache.txt")
+      "${CMAKE_BINARY_DIR}/CMakeCache.txt")
   endif()
   message(STATUS "NIXL: ${NIXL_LIBRARY}, with UCX ${ucx_VERSION} in ${nixl_ucx_lib_dir}")
 endfunction()

@@ -233,6 +233,9 @@ TEST_P(ProcessTest, PagesOfAStoppedWriterThatIsKilledAreGrantedAgain) {
 // ---- reading -------------------------------------------------------------------------------
 
 TEST_P(ProcessTest, AKilledReaderIsNoticedAndFenced) {
+  if (!capabilities().survives_killed_readers) {
+    GTEST_SKIP() << "UCX's TCP: see docs/interop.md";
+  }
   Node& holder = add_node();
   let_peer_read_from(holder);
   peer_->kill();

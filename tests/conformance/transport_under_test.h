@@ -26,6 +26,8 @@ struct Capabilities {
   bool fence_waits_for_stopped_writer = false;
   /// A connection may end in the middle of a write without harm to the other side's process.
   bool survives_ends_in_mid_write = true;
+  /// A reader may be killed in the middle of a read without harm to the process that it reads from.
+  bool survives_killed_readers = true;
   /// A transport in another process can connect: the SIGKILL and SIGSTOP tests apply.
   bool crosses_processes = false;
 };

@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "src/transport/nixl/nixl.h"
 #include "tests/support/backend_pair.h"
 
 namespace baton {
@@ -38,15 +39,11 @@ class BackendTest : public ::testing::TestWithParam<TransportChoice> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Transports, BackendTest,
-                         ::testing::Values(TransportChoice::kShm, TransportChoice::kTcp,
-                                           TransportChoice::kUcx, TransportChoice::kAuto),
-                         [](const auto& param) {
-                           return param.param == TransportChoice::kShm   ? "shm"
-                                  : param.param == TransportChoice::kTcp ? "tcp"
-                                  : param.param == TransportChoice::kUcx ? "ucx"
-                                                                         : "auto";
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Transports, BackendTest,
+    ::testing::ValuesIn(with_nixl({TransportChoice::kShm, TransportChoice::kTcp,
+                                   TransportChoice::kUcx, TransportChoice::kAuto})),
+    [](const auto& param) { return name_of(param.param); });
 
 TEST_P(BackendTest, HandsOverAndDedupes) {
   auto decode = receiver();
@@ -298,6 +295,27 @@ TEST_P(BackendTest, ACancelledRequestLeavesNothingAndItsClaimSaysSo) {
   const auto claim = decode->claim("req", small_keys(0, 2), 10s);
   EXPECT_TRUE(absl::IsAborted(claim.status())) << claim.status();
   expect_all_free(*decode);
+}
+
+TEST(BackendCreate, WithoutNixlSaysHowToGetIt) {
+  if (transport::has_nixl()) {
+    GTEST_SKIP() << "this Baton has NIXL";
+  }
+  const auto backend =
+      PdBackend::create(small_options(Role::kReceiver, 4, TransportChoice::kNixl), small_layout());
+  EXPECT_EQ(backend.status().code(), StatusCode::kUnimplemented);
+  EXPECT_THAT(message_of(backend.status()), HasSubstr("-DBATON_WITH_NIXL=ON"));
+}
+
+TEST(BackendCreate, NixlOverTcpHasToBeAskedFor) {
+  if (!transport::has_nixl() || host_has_rdma()) {
+    GTEST_SKIP() << "only with NIXL, and without RDMA";
+  }
+  Options options = small_options(Role::kReceiver, 4, TransportChoice::kNixl);
+  options.insecure_data_plane = false;
+  const auto backend = PdBackend::create(options, small_layout());
+  EXPECT_EQ(backend.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(message_of(backend.status()), HasSubstr("insecure_data_plane: true"));
 }
 
 TEST(BackendCreate, RefusesWhatCannotWork) {

@@ -67,13 +67,10 @@ class ReadsTest : public ::testing::TestWithParam<TransportChoice> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Transports, ReadsTest,
-                         ::testing::Values(TransportChoice::kShm, TransportChoice::kTcp,
-                                           TransportChoice::kUcx),
-                         [](const auto& param) {
-                           return param.param == TransportChoice::kShm   ? "shm"
-                                  : param.param == TransportChoice::kTcp ? "tcp"
-                                                                         : "ucx";
-                         });
+                         ::testing::ValuesIn(with_nixl({TransportChoice::kShm,
+                                                        TransportChoice::kTcp,
+                                                        TransportChoice::kUcx})),
+                         [](const auto& param) { return name_of(param.param); });
 
 // ---- reads -------------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 #include "tests/support/backend_pair.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
+#include "src/transport/nixl/nixl.h"
 #include "src/transport/ucx/rdma_devices.h"
 #include "tests/support/rdma_devices.h"
 
@@ -55,13 +57,40 @@ bool host_has_rdma() {
   return transport::ucx::any_active_port(transport::ucx::list_rdma_devices());
 }
 
+std::vector<TransportChoice> with_nixl(std::vector<TransportChoice> these) {
+  if (transport::has_nixl()) {
+    these.push_back(TransportChoice::kNixl);
+  }
+  return these;
+}
+
+std::string name_of(TransportChoice transport) {
+  switch (transport) {
+    case TransportChoice::kShm:
+      return "shm";
+    case TransportChoice::kTcp:
+      return "tcp";
+    case TransportChoice::kUcx:
+      return "ucx";
+    case TransportChoice::kNixl:
+      return "nixl";
+    case TransportChoice::kAuto:
+      break;
+  }
+  return "auto";
+}
+
 Options small_options(Role role, std::uint32_t pages, TransportChoice transport) {
   Options options;
   options.pd_role = role;
   options.pd_buffer_size = *small_chunk().bytes() * pages;
   options.chunk_size = 16;
   options.pd_transport = transport;
-  options.insecure_data_plane = transport == TransportChoice::kUcx && !host_has_rdma();
+  const bool by_ucx = transport == TransportChoice::kUcx || transport == TransportChoice::kNixl;
+  options.insecure_data_plane = by_ucx && !host_has_rdma();
+  if (options.insecure_data_plane) {
+    setenv("UCX_NET_DEVICES", "lo", /*overwrite=*/0);
+  }
   if (const auto devices = rdma_devices_for_tests();
       transport == TransportChoice::kUcx && devices.size() > 1) {
     options.pd_ucx_rails = {devices[role == Role::kSender ? 0 : 1]};

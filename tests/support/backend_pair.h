@@ -21,6 +21,10 @@ std::vector<CacheEngineKey> small_keys(std::uint64_t first, std::uint64_t count)
 bool host_has_rdma();
 inline constexpr const char* kNoRdma = "this host has no RDMA device; `make rdma-test` makes some";
 
+/// What tests of every transport run on: `these`, and nixl where Baton was built with it.
+std::vector<TransportChoice> with_nixl(std::vector<TransportChoice> these);
+std::string name_of(TransportChoice transport);
+
 /// A buffer of `pages` chunks; any ports; no proxy.
 Options small_options(Role role, std::uint32_t pages, TransportChoice transport);
 

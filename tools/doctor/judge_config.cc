@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "src/transport/nixl/nixl.h"
 #include "tools/doctor/judge.h"
 #include "tools/doctor/text.h"
 
@@ -55,7 +56,35 @@ void judge_lack_of_memlock(const HostFacts& host, const Options& options, Findin
        memlock_remedy(locked)});
 }
 
+void judge_nixl(const HostFacts& host, const Options& options, Findings& out) {
+  const bool rdma = any_active_port(host.rdma_devices);
+  if (!transport::has_nixl()) {
+    out.push_back(
+        {Level::kError, "transports", "pd_transport is nixl, but this Baton was built without NIXL",
+         "build it with -DBATON_WITH_NIXL=ON (docs/interop.md); or set pd_transport: auto"});
+  } else if (!rdma && !options.insecure_data_plane) {
+    out.push_back(
+        {Level::kError, "transports",
+         "pd_transport is nixl, but no RDMA port that it can use is ACTIVE",
+         "set pd_transport: auto, which takes tcp; or, to try out nixl over UCX's own TCP, "
+         "insecure_data_plane: true"});
+  } else {
+    out.push_back({Level::kOk, "transports", "offers nixl", ""});
+    if (!rdma) {
+      out.push_back(
+          {Level::kWarning, "transports",
+           "insecure_data_plane: nixl goes over UCX's own TCP, where whoever connects can "
+           "write anywhere in the process",
+           "for experiments only; set pd_transport: tcp where there is no RDMA"});
+    }
+  }
+}
+
 void judge_transport(const HostFacts& host, const Options& options, Findings& out) {
+  if (options.pd_transport == TransportChoice::kNixl) {
+    judge_nixl(host, options, out);
+    return;
+  }
   const TransportPlan plan = plan_transports(host, options);
   if (options.pd_transport == TransportChoice::kUcx && !plan.ucx) {
     if (lacks_memlock(host, options)) {

@@ -109,7 +109,9 @@ PeerVerdict judge_peer(const HostFacts& host, const Options& options, const Peer
     return verdict;
   }
   const TransportPlan plan = plan_transports(host, options);
-  if (!plan.shm && !plan.ucx && !plan.tcp) {
+  if (options.pd_transport == TransportChoice::kNixl) {
+    verdict.why = "pd_transport is nixl: only its own connection tells whether it reaches the peer";
+  } else if (!plan.shm && !plan.ucx && !plan.tcp) {
     verdict.why = fmt::format("pd_transport is ucx, but {}", plan.why_no_ucx);
   } else if (peer.is_own) {
     choose_on_this_host(plan, verdict);

@@ -18,6 +18,9 @@ TcpOptions only_listening(Duration limit) {
   return options;
 }
 
+/// As on the ucx plane: the loop waits no longer for a peer that stands still.
+constexpr std::chrono::milliseconds kMaxCloseTime{50};
+
 StatusOr<std::unique_ptr<Request>> request_for(const Agent& agent, const Batch& batch) {
   if (!batch.local_pages.empty()) {
     return agent.page_request(batch.direction, batch.local_pages, batch.remote_pages);
@@ -159,7 +162,21 @@ void Transfers::fail_later(const Status& why) {
   }
 }
 
+/// What NIXL has, it gets a little time for: a peer whose process answers reads may go down with a
+/// reader that ends in the middle of one (docs/interop.md). Its outcome no longer matters.
+void Transfers::let_posted_end() {
+  const TimePoint limit = reactor_.now() + kMaxCloseTime;
+  for (Posted& posted : posted_) {
+    while (!broken_ && !posted.complete && reactor_.now() < limit) {
+      const auto complete = posted.request->poll();
+      broken_ = !complete.ok();
+      posted.complete = complete.ok() && *complete;
+    }
+  }
+}
+
 std::vector<Batch> Transfers::abandon() {
+  let_posted_end();
   broken_ = true;
   stall_.reset();
   std::vector<Batch> left;

@@ -30,8 +30,8 @@ class Transfers {
   Transfers& operator=(const Transfers&) = delete;
 
   void add(Batch batch);
-  /// Gives up; what is pending is returned in order, for its `done` to be called once the agent is
-  /// destroyed.
+  /// Gives up, after at most 50 ms for what is posted to end; what is pending is returned in order,
+  /// for its `done` to be called once the agent is destroyed.
   std::vector<Batch> abandon();
 
  private:
@@ -45,6 +45,7 @@ class Transfers {
   StatusOr<bool> advance();
   Pacer::Answer ask();
   void watch_for_stalls();
+  void let_posted_end();
   void fail_later(const Status& why);
 
   Reactor& reactor_;

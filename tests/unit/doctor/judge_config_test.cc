@@ -1,6 +1,7 @@
 // Can this configuration work on that host?
 #include <gtest/gtest.h>
 
+#include "src/transport/nixl/nixl.h"
 #include "tests/unit/doctor/hosts.h"
 
 namespace baton::doctor {
@@ -118,6 +119,24 @@ TEST(JudgeConfig, CountsTheBufferOnceForEachDeviceThatRegistersIt) {
   config.parsed->options.pd_transport = TransportChoice::kUcx;
   EXPECT_THAT(judge_config(host, config),
               Contains(is(Level::kError, "memlock", "by 2 RDMA devices: 1.2 GiB")));
+}
+
+TEST(JudgeConfig, NixlHasToBeBuiltInAndNeedsRdmaOrLeave) {
+  ConfigFacts config = receiver(kMiB);
+  config.parsed->options.pd_transport = TransportChoice::kNixl;
+  const HostFacts without_rdma;
+  if (!transport::has_nixl()) {
+    EXPECT_THAT(judge_config(without_rdma, config),
+                Contains(is(Level::kError, "transports", "built without NIXL")));
+    return;
+  }
+  EXPECT_THAT(judge_config(without_rdma, config),
+              Contains(is(Level::kError, "transports", "no RDMA port")));
+  EXPECT_THAT(judge_config(roce_host(), config),
+              Contains(is(Level::kOk, "transports", "offers nixl")));
+  config.parsed->options.insecure_data_plane = true;
+  EXPECT_THAT(judge_config(without_rdma, config),
+              Contains(is(Level::kWarning, "transports", "nixl goes over UCX's own TCP")));
 }
 
 TEST(JudgeConfig, WarnsOfTheInsecurePlaneWhereItIsUsed) {
