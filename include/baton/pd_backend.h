@@ -98,9 +98,9 @@ struct FaultInjection;  // src/backend/fault_injection.h: deliberate damage, for
 ///
 /// Threads: all methods from any thread. Methods that wait return kFailedPrecondition when called
 /// on the progress thread (inside a callback), instead of waiting for themselves. Callbacks run on
-/// the progress thread, never inside the call that caused them (after close() and during
-/// change_role(), when that thread is gone, inside the call); they must not block, and may call
-/// every method that does not wait.
+/// the progress thread, never inside the call that caused them; but a call that is refused because
+/// the backend is closed (kFailedPrecondition) or changes its role (kUnavailable) tells so inside
+/// the call. Callbacks must not block, and may call every method that does not wait.
 ///
 /// Errors: Status, with messages that name the value, the limit and what to do. After close(), and
 /// for what the role has no part in: kFailedPrecondition. While change_role() works: kUnavailable.

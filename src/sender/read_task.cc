@@ -118,6 +118,11 @@ Status ReadTask::take(const wire::ReadResponse& response) {
                                            spec_.keys.size(), response.states.size()));
   }
   has_digests_ = !response.digests.empty();
+  if (has_digests_ != link_.welcome().digests) {
+    return absl::DataLossError(
+        fmt::format("receiver {} answered a read {} digests, its welcome said otherwise",
+                    link_.address().init_endpoint, has_digests_ ? "with" : "without"));
+  }
   for (std::uint32_t i = 0; i < response.states.size(); ++i) {
     const std::size_t expected = spec_.objects[i].bytes().size();
     if (response.states[i] == wire::ReadState::kMiss) {
