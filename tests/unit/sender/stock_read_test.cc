@@ -298,5 +298,19 @@ TEST_F(StockRead, ALostReceiverFailsWhatWasUnderWay) {
   expect_clean(seen, 2);
 }
 
+TEST_F(StockRead, AFailureWhileItDrainsEndsTheLinkToo) {
+  put(1, 2);
+  world.stock.set_paused(true);
+  const auto seen = start(1, 2);
+  world.scheduler.run_for(std::chrono::milliseconds(100));
+  ASSERT_TRUE(node->cancel("read", absl::CancelledError(std::string("enough"))));
+  receiver.die();
+  world.stock.set_paused(false);
+  run_to_end(seen);
+  EXPECT_TRUE(absl::IsCancelled(seen->result().status())) << seen->result().status();
+  EXPECT_EQ(node.plane().doors(), 0U) << "no heartbeat would find out";
+  expect_clean(seen, 2);
+}
+
 }  // namespace
 }  // namespace baton::testing
