@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -27,8 +26,7 @@ std::string from_hex(const std::string& hex) {
 
 const Json& vectors() {
   static const Json parsed = [] {
-    const auto path = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
-                      "vectors" / "lmcache_pd.json";
+    const std::string path = BATON_SOURCE_DIR "/tests/vectors/lmcache_pd.json";
     std::ifstream file(path);
     EXPECT_TRUE(file) << path;
     return Json::parse(file);
