@@ -101,5 +101,36 @@ TEST_F(StockCopies, AreNotFreedByAClaimOfKeys) {
   expect_fenced_only_when_missed();
 }
 
+// ---- what can't be read ------------------------------------------------------------------------
+
+TEST_F(StockFaults, AHandshakeThatCantBeReadIsAnswered) {
+  StockSender peer(world, receiver, Flavour::kAsync, "old");
+  const std::string no_fields("\x81\xa4type\xb1NixlMemRegRequest", 24);
+  EXPECT_EQ(peer.ask_init_raw(no_fields), wire::Message(wire::NixlInitResponse()));
+  EXPECT_EQ(peer.ask_init_raw("rubbish"), wire::Message(wire::NixlInitResponse()));
+  peer.ask_init(peer.init_request());
+  EXPECT_EQ(receiver.plane().doors(), 1U);
+  EXPECT_EQ(peer.ask_init_raw(no_fields), wire::Message(wire::NixlMemRegResponse()));
+  world.scheduler.run_ready();
+  EXPECT_EQ(receiver.plane().doors(), 0U) << "the refused one's agent is destroyed";
+  EXPECT_EQ(receiver->stats().rejected_messages, 3U);
+}
+
+TEST_F(StockFaults, WhatHasNoBusinessOnTheInitPortIsAnswered) {
+  StockSender peer(world, receiver, Flavour::kAsync, "lost");
+  EXPECT_EQ(peer.ask_init(wire::CancelNotif{"r", {}, {}}), wire::Message(wire::NixlInitResponse()));
+}
+
+TEST_F(StockFaults, ABatonsRubbishIsNotAnswered) {
+  std::size_t answers = 0;
+  auto baton = world.network.connect_client(receiver.address().init_endpoint, "baton-0123-init-1",
+                                            [&](std::string_view) { ++answers; });
+  ASSERT_TRUE(baton.ok());
+  ASSERT_TRUE((*baton)->send("rubbish").ok());
+  world.scheduler.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(receiver->stats().rejected_messages, 1U);
+  EXPECT_EQ(answers, 0U);
+}
+
 }  // namespace
 }  // namespace baton::testing
