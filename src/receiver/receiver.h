@@ -125,6 +125,8 @@ class Receiver final : private RequestListener,
   void on_init(const control::Route& from, std::string_view payload);
   /// False: it is no handshake of LMCache's, or those are refused.
   bool serve_stock_init(const control::Route& from, const wire::Message& message);
+  /// What can't be read may be an LMCache sender's, which waits for an answer without end.
+  void refuse_stock_init(const control::Route& from);
   void serve_stock(const control::Route& from, const wire::AllocRequest& message);
   void serve_stock(const control::Route& from, const wire::CancelNotif& message);
   void on_query(const control::Route& from, std::string_view payload);

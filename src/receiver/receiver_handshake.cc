@@ -28,10 +28,10 @@ void Receiver::on_init(const control::Route& from, std::string_view payload) {
   }
   const auto* request = outer.ok() ? std::get_if<wire::NixlInitRequest>(&*outer) : nullptr;
   if (request == nullptr || !request->baton.has_value()) {
-    // A stock LMCache sender, or rubbish. Neither can be told anything that it would understand.
     strike(from, "init port",
            outer.ok() ? absl::UnimplementedError(std::string("not a hello of Baton's"))
                       : outer.status());
+    refuse_stock_init(from);
     return;
   }
   const auto inner = wire::decode(*request->baton, config_.limits);

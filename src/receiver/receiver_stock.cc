@@ -38,6 +38,12 @@ bool Receiver::serve_stock_init(const control::Route& from, const wire::Message&
   return true;
 }
 
+void Receiver::refuse_stock_init(const control::Route& from) {
+  if (stock_ != nullptr && !from.starts_with("baton-")) {
+    static_cast<void>(init_->send(from, wire::encode(stock_->peers().refuse(from))));
+  }
+}
+
 void Receiver::serve_stock(const control::Route& from, const wire::AllocRequest& message) {
   Status why;
   const wire::AllocResponse response = stock_->allocate(from, message, why);

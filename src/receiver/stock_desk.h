@@ -47,10 +47,11 @@ class StockDesk {
   /// The decoder asks for the chunk: the proxy has released it, so it is committed.
   void vouch(const std::string& key);
   /// Vouches for it and takes it out of its oldest batch. Adds that batch to `done` if nothing of
-  /// it is left to be taken: to be passed to end() once the chunks are handed out.
+  /// it is left to be taken, copies neither: to be passed to end() once the chunks are handed out.
   void take(const std::string& key, std::vector<BatchId>& done);
   void end(const std::vector<BatchId>& done);
-  /// The async flavour's request: all its keys are taken. False if there is no such.
+  /// The async flavour's request: all its keys are taken, and its copies are free, for this is its
+  /// own release. False if there is no such.
   bool take_request(const std::string& req_id, std::vector<BatchId>& done);
   /// Every one of them is here, and of a batch or committed; at least one is of a batch.
   bool has_all(const std::vector<std::string>& keys) const;

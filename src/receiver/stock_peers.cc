@@ -124,6 +124,14 @@ wire::NixlMemRegResponse StockPeers::on_mem_reg(const control::Route& from,
   return *std::move(response);
 }
 
+wire::Message StockPeers::refuse(const control::Route& from) {
+  if (!introduced_.contains(from)) {
+    return wire::NixlInitResponse{};
+  }
+  forget_introduced(from);
+  return wire::NixlMemRegResponse{};
+}
+
 StatusOr<wire::NixlMemRegResponse> StockPeers::accept(const Introduced& peer,
                                                       const wire::NixlMemRegRequest& message) {
   if (message.remote_agent_name != peer.agent_name) {

@@ -39,6 +39,9 @@ class StockPeers {
   wire::NixlMemRegResponse on_mem_reg(const control::Route& from,
                                       const wire::NixlMemRegRequest& message, Status& why);
 
+  /// The refusal of what can't be read, of the kind that the peer waits for.
+  wire::Message refuse(const control::Route& from);
+
   /// Who speaks on that route of the alloc port: the peers that its name names, or all that no
   /// route has named. kFailedPrecondition if that is nobody.
   StatusOr<Epoch> party_of(const control::Route& from);

@@ -39,6 +39,11 @@ class FieldReader {
     read(name, Presence::kRequired, [&](Reader& reader) { return get_blob(reader, limits_, out); });
   }
 
+  void page_list(std::string_view name, std::string& out) {
+    read(name, Presence::kRequired,
+         [&](Reader& reader) { return get_page_list(reader, limits_, out); });
+  }
+
   void optional_blob(std::string_view name, std::optional<std::string>& out) {
     read(name, Presence::kOptional,
          [&](Reader& reader) { return get_blob(reader, limits_, out.emplace()); });

@@ -34,6 +34,8 @@ class FieldWriter {
     put_blob(body_, value);
   }
 
+  void page_list(std::string_view name, std::string_view value) { blob(name, value); }
+
   void optional_blob(std::string_view name, const std::optional<std::string>& value) {
     if (value.has_value()) {
       blob(name, *value);

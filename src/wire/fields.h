@@ -6,6 +6,7 @@
 //   field(name, value)              must be there
 //   defaulted(name, value)          may be missing: then it keeps the struct's default
 //   blob(name, text)                a std::string that is bin, not str
+//   page_list(name, text)           such a one that is a pickled list of pages
 //   optional_blob(name, optional)   such a one that may be missing
 //   shape(name, list)               a list bounded as a shape
 //   transports(names, offers, list) two lists of equal length
@@ -133,12 +134,12 @@ template <typename V>
 void fields(V& visit, Is<NixlMemRegRequest> auto& m) {
   visit.blob("remote_agent_name", m.remote_agent_name);
   visit.field("local_id", m.local_id);
-  visit.blob("local_xfer_dlist_bytes", m.local_xfer_dlist_bytes);
+  visit.page_list("local_xfer_dlist_bytes", m.local_xfer_dlist_bytes);
 }
 
 template <typename V>
 void fields(V& visit, Is<NixlMemRegResponse> auto& m) {
-  visit.blob("remote_xfer_dlist_bytes", m.remote_xfer_dlist_bytes);
+  visit.page_list("remote_xfer_dlist_bytes", m.remote_xfer_dlist_bytes);
 }
 
 template <typename V>

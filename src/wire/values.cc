@@ -7,6 +7,7 @@
 
 #include "baton/key.h"
 #include "src/base/text.h"
+#include "src/wire/xfer_dlist.h"
 
 namespace baton::wire {
 namespace {
@@ -295,6 +296,15 @@ void put_blob(Writer& writer, std::string_view value) {
 Status get_blob(Reader& reader, const Limits& limits, std::string& out) {
   Item item;
   Status status = read_bounded(reader, Kind::kBin, limits.max_blob_bytes, item);
+  if (status.ok()) {
+    out = item.payload;
+  }
+  return status;
+}
+
+Status get_page_list(Reader& reader, const Limits& limits, std::string& out) {
+  Item item;
+  Status status = read_bounded(reader, Kind::kBin, max_xfer_dlist_bytes(limits.max_keys), item);
   if (status.ok()) {
     out = item.payload;
   }

@@ -74,6 +74,9 @@ Status get_shape(Reader& reader, const Limits& limits, std::vector<std::int64_t>
 void put_blob(Writer& writer, std::string_view value);
 Status get_blob(Reader& reader, const Limits& limits, std::string& out);
 
+/// A pickled list of pages: bin, as long as one of max_keys pages may be.
+Status get_page_list(Reader& reader, const Limits& limits, std::string& out);
+
 /// TransportOffers are two lists: names (str) and offers (bin). The second is read into what the
 /// first has made, and must be as long.
 void put_names(Writer& writer, const std::vector<TransportOffer>& offers);

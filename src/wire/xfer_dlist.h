@@ -31,6 +31,14 @@ struct XferDlist {
   bool operator==(const XferDlist&) const = default;
 };
 
+/// No list of so many is longer: 24 bytes for each, and what stands around them (tested).
+constexpr std::size_t max_xfer_dlist_bytes(std::size_t descriptors) {
+  constexpr std::size_t kDescriptorBytes = 24;
+  constexpr std::size_t kAround = 256;
+  constexpr std::size_t kMost = (SIZE_MAX - kAround) / kDescriptorBytes;
+  return (descriptors < kMost ? descriptors : kMost) * kDescriptorBytes + kAround;
+}
+
 /// As CPython 3.8 to 3.13 pickle it by default (protocol 4).
 std::string encode_xfer_dlist(const XferDlist& list);
 

@@ -55,7 +55,10 @@ class StockSender {
     return {agent_name, local_id_, wire::encode_xfer_dlist(pages())};
   }
   wire::Message ask_init(const wire::Message& message) {
-    EXPECT_TRUE(init_->send(wire::encode(message)).ok());
+    return ask_init_raw(wire::encode(message));
+  }
+  wire::Message ask_init_raw(std::string_view bytes) {
+    EXPECT_TRUE(init_->send(bytes).ok());
     return next();
   }
   /// True if both sides know each other now.
@@ -98,6 +101,9 @@ class StockSender {
   void send_raw(std::string_view bytes) { EXPECT_TRUE(alloc_->send(bytes).ok()); }
   wire::Message next() {
     EXPECT_TRUE(world_.scheduler.run_until([&] { return !answers_.empty(); }));
+    if (answers_.empty()) {
+      return wire::ProxyNotif{};  // Nobody answers so.
+    }
     wire::Message message = std::move(answers_.front());
     answers_.pop_front();
     return message;

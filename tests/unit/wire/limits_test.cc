@@ -8,6 +8,7 @@
 #include <string>
 
 #include "src/wire/codec.h"
+#include "src/wire/xfer_dlist.h"
 #include "tests/unit/wire/samples.h"
 
 namespace baton::wire {
@@ -81,9 +82,36 @@ TEST(Limits, StringBytes) {
 TEST(Limits, BlobBytes) {
   expect_limit(NixlInitRequest{"12", "12345"}, &Limits::max_blob_bytes, 5,
                "NixlInitRequest: field 'baton' has 5 bytes");
-  expect_limit(NixlMemRegResponse{"123"}, &Limits::max_blob_bytes, 3, "has 3 bytes");
+  expect_limit(NixlMemRegRequest{"123", "", "pages"}, &Limits::max_blob_bytes, 3, "has 3 bytes");
   expect_limit(samples::welcome(), &Limits::max_blob_bytes, 8, "field 'ticket' has 8 bytes");
   expect_limit(samples::hello(), &Limits::max_blob_bytes, 2, "field 'transport_offers' has 2");
+}
+
+TEST(Limits, PageLists) {
+  const auto list = [](std::size_t pages) {
+    XferDlist made;
+    made.descriptors.resize(pages);
+    return encode_xfer_dlist(made);
+  };
+  // As many pages as a list may have, in a message of ordinary length.
+  const Limits limits;
+  const std::string most = list(limits.max_keys);
+  EXPECT_GT(most.size(), limits.max_blob_bytes);
+  const auto request = decode(encode(NixlMemRegRequest{"agent", "id", most}), limits);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(std::get<NixlMemRegRequest>(*request).local_xfer_dlist_bytes, most);
+  EXPECT_TRUE(decode(encode(NixlMemRegResponse{most}), limits).ok());
+  for (const std::size_t pages : {1U, 8U, 65'536U}) {
+    EXPECT_LE(list(pages).size(), max_xfer_dlist_bytes(pages));
+  }
+
+  Limits few;
+  few.max_keys = 4;
+  const std::size_t longest = max_xfer_dlist_bytes(4);
+  EXPECT_TRUE(decode(encode(NixlMemRegResponse{std::string(longest, 'x')}), few).ok());
+  const auto longer = decode(encode(NixlMemRegResponse{std::string(longest + 1, 'x')}), few);
+  ASSERT_FALSE(longer.ok());
+  EXPECT_THAT(std::string(longer.status().message()), HasSubstr(std::to_string(longest)));
 }
 
 TEST(Limits, Rank) {
