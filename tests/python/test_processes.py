@@ -123,13 +123,14 @@ if child == 0:
     try:
         refused = 0
         for call in (lambda: decode.contains(support.key(1)), prefill.stats, lambda: chunk.numpy(),
+                     lambda: memoryview(chunk), lambda: bytes(chunk), chunk.__dlpack__,
                      lambda: len(claim), lambda: decode.claim('r', [support.key(2)]),
                      lambda: prefill.allocate(support.FULL), lambda: request.req_id):
             try:
                 call()
             except baton.FailedPrecondition as error:
                 refused += 1
-        assert refused == 7, refused
+        assert refused == 10, refused
         assert under_way.done() and called_back == []
         prefill.close()
         del decode, prefill, claim, chunk, request
