@@ -179,6 +179,26 @@ entered.wait(30)
 print('leaving')
 """, "leaving\n")
 
+    def test_with_lmcaches_plugin_never_closed(self):
+        """An open waits for admission, which would take an hour."""
+        self.check("""
+import lmcache_stand_in as lmcache
+lmcache.install()
+local = lmcache.LocalCPUBackend(8)
+decode, prefill = (
+    lmcache.launch(lmcache.configuration(pd_role=role, pd_buffer_size=2 * 16384, pd_peer_init_port=0,
+                                         pd_peer_alloc_port=0, pd_admission_timeout_ms=3600_000),
+                   local)['handoff'] for role in ('receiver', 'sender'))
+hog = prefill.backend.open_request(support.spec('hog', decode.backend, total_chunks=2), timeout=30)
+[put] = prefill.batched_submit_put_task(
+    [lmcache.CacheEngineKey('org/model', 1, 0, 7)],
+    [local.allocate((2, 4, 16, 64), lmcache.HALF, lmcache.Format(1))],
+    lmcache.disagg_spec('r', (decode.backend.init_port, decode.backend.alloc_port)))
+put.add_done_callback(lambda done: print(type(done.exception()).__name__))
+del prefill
+print('leaving', put.done(), flush=True)
+""", "leaving False\nCancelled\n")
+
     def test_with_daemon_threads_that_wait(self):
         self.check("""
 decode, prefill = support.receiver(pages=2), support.sender()
