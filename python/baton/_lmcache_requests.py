@@ -77,6 +77,7 @@ class Requests:
         self._copier = concurrent.futures.ThreadPoolExecutor(1, "baton-lmcache-copy")
 
     def under_way(self, key: CacheEngineKey) -> bool:
+        self._backend._check_not_forked()
         with self._lock:
             return key in self._keys
 
@@ -87,6 +88,7 @@ class Requests:
 
         Once a put of a request is lost, those that follow fail, up to its last one.
         """
+        self._backend._check_not_forked()
         put = _Put(keys, list(objs), bytes_of, self._spec_of(spec), callback,
                    concurrent.futures.Future())
         put.future.set_running_or_notify_cancel()

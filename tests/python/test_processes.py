@@ -155,6 +155,54 @@ print('fine')
 """)
         self.assertEqual((done.stdout, done.returncode), ("fine\n", 0), done.stderr)
 
+    def test_in_the_midst_of_a_callback_and_of_a_lock(self):
+        """What the dispatcher runs has ended nowhere; another thread holds what calls would take."""
+        done = run("""
+import os, signal, support, baton, threading, traceback
+decode, prefill = support.receiver(), support.sender()
+entered, locked, go = threading.Event(), threading.Event(), threading.Event()
+put = support.put(prefill, decode, 'r', [1], on_complete_callback=lambda k: (entered.set(), go.wait(30)))
+def hold():
+    with prefill._puts_lock:
+        locked.set()
+        go.wait(30)
+holder = threading.Thread(target=hold)
+assert entered.wait(30)
+holder.start()
+assert locked.wait(30)
+child = os.fork()
+if child == 0:
+    code = 1
+    signal.alarm(15)  # where it hangs
+    try:
+        try:
+            put.result(10)
+        except baton.Cancelled:
+            code = 0
+        chunk = support.key(1)
+        for call in (lambda: prefill.exists_in_put_tasks(chunk),
+                     lambda: prefill.batched_submit_put_task([chunk], [], support.spec('q', (1, 1)))):
+            try:
+                call()
+                code = 2
+            except baton.FailedPrecondition:
+                pass
+    except BaseException:
+        traceback.print_exc()
+        code = 3
+    finally:
+        os._exit(code)
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+go.set()
+assert ended == 0, ended
+assert put.result(30) == 1  # the parent's goes on
+holder.join()
+prefill.close()
+decode.close()
+print('fine')
+""")
+        self.assertEqual((done.stdout, done.returncode), ("fine\n", 0), done.stderr)
+
 
 class Exits(unittest.TestCase):
     def check(self, code, stdout):
