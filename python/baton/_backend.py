@@ -183,6 +183,7 @@ class PDBackend:
 
     def exists_in_put_tasks(self, key: CacheEngineKey) -> bool:
         """True while a put of this key from here is under way."""
+        self._check_not_forked()
         with self._puts_lock:
             return key in self._keys_in_puts
 
@@ -406,8 +407,15 @@ class PDBackend:
         return float(self._options.pd_claim_timeout_ms / 1000 if timeout is None else timeout)
 
     def _check_open(self) -> None:
+        self._check_not_forked()
         if self._closed:
             raise FailedPrecondition("the backend is closed")
+
+    def _check_not_forked(self) -> None:
+        """Before any lock: in the child it may be held for ever."""
+        if self._core.forked:
+            raise FailedPrecondition("this process was forked after the backend was made; make one "
+                                     "of its own here")
 
     def _close_core(self) -> None:
         self._closed = True

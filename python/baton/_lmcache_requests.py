@@ -17,12 +17,15 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from . import _backend
 from ._baton import CacheEngineKey, MemoryObj, RequestHandle
-from ._errors import Cancelled, FailedPrecondition, ResourceExhausted
+from ._errors import Cancelled, FailedPrecondition, InvalidArgument, ResourceExhausted
 from ._specs import TransferSpec
 
 _log = logging.getLogger("baton.lmcache")
 
 OPENERS = 8
+
+#: Requests remembered as broken, see Requests._broken.
+BROKEN_REQUESTS = 16384
 
 BytesOf = Callable[[Any, int], memoryview]
 
@@ -52,7 +55,9 @@ class _Request:
     def __init__(self) -> None:
         self.parked: List[_Put] = []
         self.handle: Optional[RequestHandle] = None
+        self.puts = 0  # under way
         self.used = time.monotonic()
+        self.last_seen = False  # the request's last put was made
 
 
 class Requests:
@@ -62,6 +67,9 @@ class Requests:
         self._backend = backend
         self._lock = threading.Lock()
         self._requests: Dict[str, _Request] = {}
+        # Requests of which a put is lost and the last has not come yet, oldest first: what is left
+        # of them must not pass for the whole. At most BROKEN_REQUESTS.
+        self._broken: Dict[str, None] = {}
         self._keys: collections.Counter[CacheEngineKey] = collections.Counter()
         self._puts = 0
         self._closed = False
@@ -69,39 +77,66 @@ class Requests:
         self._copier = concurrent.futures.ThreadPoolExecutor(1, "baton-lmcache-copy")
 
     def under_way(self, key: CacheEngineKey) -> bool:
+        self._backend._check_not_forked()
         with self._lock:
             return key in self._keys
 
     def put(self, keys: List[CacheEngineKey], objs: Sequence[Any], bytes_of: BytesOf, spec: Any,
             callback: Optional[Callable[[CacheEngineKey], object]]
             ) -> "concurrent.futures.Future[int]":
-        """The first put of a request opens it; those that come meanwhile are parked."""
-        put = _Put(keys, list(objs), bytes_of, self._spec_of(spec, len(keys)), callback,
+        """The first put of a request opens it; those that come meanwhile are parked.
+
+        Once a put of a request is lost, those that follow fail, up to its last one.
+        """
+        self._backend._check_not_forked()
+        put = _Put(keys, list(objs), bytes_of, self._spec_of(spec), callback,
                    concurrent.futures.Future())
         put.future.set_running_or_notify_cancel()
-        limit = self._backend.options.pd_max_puts
+        req_id, is_last = put.spec.req_id, put.spec.is_last_prefill
         with self._lock:
             if self._closed:
                 raise FailedPrecondition("the backend is closed")
-            if self._puts >= limit:
-                raise ResourceExhausted(f"{self._puts} puts are under way, the limit is pd_max_puts")
             self._forget_idle()
-            request = self._requests.get(put.spec.req_id)
-            is_new = request is None
-            if request is None:
-                request = self._requests[put.spec.req_id] = _Request()
-            for obj in put.objs:
-                if not isinstance(obj, MemoryObj):
-                    obj.ref_count_up()
-            self._puts += 1
-            self._keys.update(keys)
-            if request.handle is not None:
-                self._copier.submit(self._copy_and_submit, request, put)
-            else:
-                request.parked.append(put)
-            if is_new:
-                self._openers.submit(self._open, request, put)
-        return put.future
+            if req_id in self._broken:
+                if is_last:
+                    del self._broken[req_id]
+                put.held = False  # nothing was taken yet
+                put.future.set_exception(FailedPrecondition(
+                    f"request {req_id} failed before: puts of it were lost, and none is sent up to "
+                    "its last; try it again under another req_id"))
+                return put.future
+            if self._puts < self._backend.options.pd_max_puts:
+                self._accept(put)
+                return put.future
+            full = ResourceExhausted(f"{self._puts} puts are under way, the limit is pd_max_puts; "
+                                     f"request {req_id} fails")
+            broken = self._take(req_id, is_last)
+        self._give_back(req_id, broken, full)
+        raise full
+
+    def _accept(self, put: _Put) -> None:
+        """Locked."""
+        req_id = put.spec.req_id
+        request = self._requests.get(req_id)
+        is_new = request is None
+        if request is None:
+            request = self._requests[req_id] = _Request()
+            if put.spec.total_chunks == 0 and put.spec.is_last_prefill:
+                put.spec.total_chunks = len(put.keys)  # This put is all of it.
+        for obj in put.objs:
+            if not isinstance(obj, MemoryObj):
+                obj.ref_count_up()
+        self._puts += 1
+        self._keys.update(put.keys)
+        request.puts += 1
+        request.used = time.monotonic()
+        request.last_seen |= put.spec.is_last_prefill
+        if request.handle is not None:
+            self._copier.submit(self._copy_and_submit, request, put)
+        else:
+            request.parked.append(put)
+        if is_new:
+            self._openers.submit(self._open, request, put)
 
     def cancel(self, req_id: str) -> None:
         self._backend.cancel_request(req_id)
@@ -117,15 +152,11 @@ class Requests:
         self._openers.shutdown(cancel_futures=False)
         self._copier.shutdown(cancel_futures=False)
 
-    def _spec_of(self, spec: Any, chunks: int) -> TransferSpec:
+    def _spec_of(self, spec: Any) -> TransferSpec:
         """LMCache's specification, with what Baton wants besides."""
         fields = {field.name: getattr(spec, field.name) for field in dataclasses.fields(TransferSpec)
                   if getattr(spec, field.name, None) is not None}
         known = TransferSpec(**fields)
-        if known.total_chunks == 0 and known.is_last_prefill:
-            with self._lock:
-                if known.req_id not in self._requests:
-                    known.total_chunks = chunks  # This put is all of it.
         if known.attempt == 0 and self._backend.layout.world_size > 1:
             # LMCache's ranks share the req_id, and nothing else: make the nonce of it.
             digest = hashlib.blake2b(known.req_id.encode(), digest_size=8).digest()
@@ -136,6 +167,10 @@ class Requests:
         spec = first.spec
         whole = spec.is_last_prefill and spec.total_chunks == len(first.keys)
         try:
+            if spec.total_chunks == 0:
+                raise InvalidArgument(
+                    f"request {spec.req_id} has several puts, and its first says no total_chunks: "
+                    "the request can't be admitted whole; say total_chunks in each transfer_spec")
             handle = self._backend.open_request(spec, first.keys if whole else ())
         except BaseException as error:
             self._drop(spec.req_id, request, error)
@@ -152,7 +187,12 @@ class Requests:
         try:
             chunks = [self._staged(request, put, obj) for obj in put.objs]
             put.release()
-            handles = self._backend.batched_submit_put_task(put.keys, chunks, put.spec, put.callback)
+            with self._lock:
+                # _take() comes before this, or its request's end comes after and takes this along.
+                if self._requests.get(put.spec.req_id) is not request:
+                    raise Cancelled(f"request {put.spec.req_id} has ended")
+                handles = self._backend.batched_submit_put_task(put.keys, chunks, put.spec,
+                                                                put.callback)
         except BaseException as error:
             self._end(request, put, error)
             return
@@ -179,6 +219,7 @@ class Requests:
         put.release()
         with self._lock:
             self._puts -= 1
+            request.puts -= 1
             self._keys.subtract(put.keys)
             for key in put.keys:
                 if self._keys[key] <= 0:
@@ -197,11 +238,27 @@ class Requests:
             found = self._requests.get(req_id)
             if found is None or (request is not None and found is not request):
                 return
-            del self._requests[req_id]
-            parked, found.parked = found.parked, []
-            handle, found.handle = found.handle, None
+            found = self._take(req_id, found.last_seen)
+        self._give_back(req_id, found, error)
+
+    def _take(self, req_id: str, last_seen: bool) -> Optional[_Request]:
+        """Forgets the request; it is broken unless its last put was made. Locked."""
+        found = self._requests.pop(req_id, None)
+        if not last_seen and not (found is not None and found.last_seen):
+            self._broken[req_id] = None
+            while len(self._broken) > BROKEN_REQUESTS:
+                del self._broken[next(iter(self._broken))]
+        return found
+
+    def _give_back(self, req_id: str, request: Optional[_Request],
+                   error: Optional[BaseException]) -> None:
+        """After _take(), not locked."""
+        if request is None:
+            return
+        parked, request.parked = request.parked, []
+        handle, request.handle = request.handle, None
         for put in parked:
-            self._end(found, put, error or Cancelled(f"request {req_id} has ended"))
+            self._end(request, put, error or Cancelled(f"request {req_id} has ended"))
         if handle is not None:
             handle.close()
 
@@ -209,5 +266,5 @@ class Requests:
         """Requests whose last put never came; Baton has cancelled them by itself. Locked."""
         limit = time.monotonic() - self._backend.options.pd_request_idle_timeout_ms / 1000
         for req_id in [req_id for req_id, request in self._requests.items()
-                       if request.used < limit and request.handle is not None]:
-            del self._requests[req_id]
+                       if request.used < limit and request.puts == 0]:
+            self._take(req_id, False)

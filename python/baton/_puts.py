@@ -139,11 +139,15 @@ class Dispatcher:
         while ends := queue.take():
             for ticket, error in ends:
                 with self.lock:
-                    handle, backend = self._under_way.pop(ticket, (None, None))
+                    handle, backend = self._under_way.get(ticket, (None, None))
                 if handle is not None and backend is not None:
                     handle._run_callbacks(error)
                     backend._put_ended(handle)
-                    handle._resolve(error)
+                    if not handle.done():  # A callback that forks goes on in the child, where it is.
+                        handle._resolve(error)
+                    # Until here a forked child must find it.
+                    with self.lock:
+                        self._under_way.pop(ticket, None)
                 del handle, backend, error  # An idle thread must keep nothing alive.
             del ends
 
@@ -166,7 +170,8 @@ class Dispatcher:
             handle._condition = threading.Condition()  # type: ignore[attr-defined]
             handle._done_callbacks.clear()  # type: ignore[attr-defined]
             handle._core = None
-            handle.set_exception(Cancelled("this process was forked while the put was under way"))
+            if not handle.done():
+                handle.set_exception(Cancelled("this process was forked while the put was under way"))
 
 
 dispatcher = Dispatcher()

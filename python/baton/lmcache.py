@@ -6,9 +6,12 @@ Neither lmcache nor torch is needed to import this: LMCache's objects are used b
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import concurrent.futures.thread
 import logging
+import os
 import sys
+import threading
+import weakref
 from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 from . import _backend, _lmcache_config, _lmcache_requests
@@ -36,6 +39,25 @@ def _bytes(obj: Any, size: int) -> memoryview:
     """The first `size` bytes of one of LMCache's memory objects, not copied."""
     view = memoryview(obj.byte_array)
     return (view if view.format == "B" else view.cast("B"))[:size]
+
+
+# Plug-ins and, since their threads hold only these, their requests.
+_open: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def _at_exit() -> None:
+    """Ends what the plug-ins' threads wait for: the interpreter joins executors' threads first."""
+    for one in list(_open):
+        try:
+            one.close()
+        except Exception:
+            _log.exception("%s: not closed well", one)
+
+
+# Before the executors' own end, for which concurrent.futures.thread registered the same way when it
+# was imported; the atexit module's functions run only after it. Not public, but there since 3.9.
+threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+os.register_at_fork(after_in_child=_open.clear)
 
 
 class BatonBackend(_Interface):  # type: ignore[misc]
@@ -68,12 +90,14 @@ class BatonBackend(_Interface):  # type: ignore[misc]
         self._requests: Optional[_lmcache_requests.Requests] = None
         # Copies that nobody waits for by a call.
         self._readers = concurrent.futures.ThreadPoolExecutor(2, "baton-lmcache-read")
+        _open.add(self)
         if getattr(metadata, "role", None) == "scheduler":
             return
         settings = _lmcache_config.Settings(config, metadata, type(self))
         self.backend = _backend.PDBackend(settings.options, settings.layout)
         if settings.options.pd_role != "receiver":
             self._requests = _lmcache_requests.Requests(self.backend)
+            _open.add(self._requests)
 
     # ---- the interface's abstract methods ------------------------------------------------------
 
@@ -143,6 +167,8 @@ class BatonBackend(_Interface):  # type: ignore[misc]
 
     def close(self) -> None:
         """Cancels what is under way and frees the ports. Idempotent."""
+        if self.backend is not None and self.backend._core.forked:
+            return
         self._readers.shutdown(wait=False, cancel_futures=True)
         if self._requests is not None:
             self._requests.close()

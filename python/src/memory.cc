@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <cstring>
+#include <exception>
 #include <string>
 
 #include "python/src/dlpack.h"
@@ -67,6 +68,22 @@ py::buffer_info to_buffer(PyMemoryObj& self) {
           !self.writable};
 }
 
+/// to_buffer's exceptions end here: between it and the next handler there are frames of C. pybind11
+/// has learnt to catch them since 2.10.
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  try {
+    return py::detail::pybind11_getbuffer(self, view, flags);
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_BufferError, error.what());
+  }
+  if (view != nullptr) {
+    view->obj = nullptr;
+  }
+  return -1;
+}
+
 /// A contiguous view of somebody's buffer, for one copy.
 class Contiguous {
  public:
@@ -115,7 +132,9 @@ void copy_to(const PyMemoryObj& self, const py::object& destination) {
 
 void add_memory(py::module_& module) {
   py::class_<PyMemoryObj>(
-      module, "MemoryObj", py::buffer_protocol(),
+      module, "MemoryObj", py::buffer_protocol(), py::custom_type_setup([](PyHeapTypeObject* type) {
+        type->as_buffer.bf_getbuffer = &get_buffer;
+      }),
       "A page of registered memory that holds one chunk. Buffers, NumPy arrays and DLPack tensors "
       "made from it are views, never copies; each keeps the page, and the memory stays valid after "
       "the backend was closed. bfloat16 is seen as uint16 by the buffer protocol and NumPy (and as "
@@ -135,7 +154,10 @@ void add_memory(py::module_& module) {
                     "False for committed chunks: others may hold them too.")
       .def(
           "numpy",
-          [](const py::object& self) { return py::module_::import("numpy").attr("asarray")(self); },
+          [](const py::object& self) {
+            self.cast<const PyMemoryObj&>().get();  // NumPy drops what the buffer protocol raises.
+            return py::module_::import("numpy").attr("asarray")(self);
+          },
           "A NumPy view in meta's shape, e.g. [2, L, T, D]; read-only unless writable.")
       .def("copy_from", &copy_from, py::arg("source"),
            "Copies a contiguous buffer of nbytes bytes into the page, once, without the GIL.")

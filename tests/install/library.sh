@@ -37,6 +37,27 @@ expect_no_paths "$prefix/bin/baton"
 [ "$("$prefix/bin/baton" --version)" = "baton $(pkg-config --modversion baton)" ] ||
   fail "the command and baton.pc are of different versions"
 
+# ---- Python, where the module was built ----------------------------------------------------------
+module=$(find "$build/python/baton" -name '_baton*.so' 2>/dev/null || true)
+if [ -n "$module" ]; then
+  python=$(sed -n 's/^_*Python_EXECUTABLE:[A-Z]*=//p' "$build/CMakeCache.txt" | head -n 1)
+  python=${python:-/usr/bin/python3}
+  folder=$(dirname "$(dirname "$(find "$prefix" -name py.typed)")")
+  expect_no_paths "$folder/baton/$(basename "$module")"
+  (cd "$scratch" && PYTHONPATH=$folder "$python" -c '
+import os, sys, baton, baton.lmcache
+assert os.path.dirname(os.path.dirname(baton.__file__)) == sys.argv[1], baton.__file__
+baton.Options(pd_role="sender", pd_buffer_size=1 << 20)' "$folder") || fail "baton can't be imported from $folder"
+  # From these prefixes it is found without more.
+  for system in /usr/local /usr; do
+    DESTDIR=$scratch/root cmake --install "$build" --prefix "$system" --component python >/dev/null
+    folder=$(dirname "$(dirname "$(find "$scratch/root" -name py.typed)")")
+    "$python" -c 'import site, sys; assert sys.argv[1] in site.getsitepackages()' \
+      "${folder#"$scratch/root"}" || fail "with the prefix $system, Python doesn't look in $folder"
+    rm -r "$scratch/root"
+  done
+fi
+
 # ---- the API, and nothing else, is exported ------------------------------------------------------
 # Classes and free functions as the headers declare them.
 headers=("$prefix"/include/baton/*.h)

@@ -8,6 +8,9 @@ import sys
 import threading
 import unittest
 
+import msgpack
+import zmq
+
 import lmcache_stand_in as lmcache
 
 lmcache.install()
@@ -196,6 +199,67 @@ class Plugin(unittest.TestCase):
             self.put(prefill, "o", [4])
         self.assertEqual(self.local.free, 63)  # only the last objects, which raised above
         hog.close()
+
+    def proxy(self):
+        """Options that name a proxy of the test's; and what returns the next req_id that it hears."""
+        context = zmq.Context()
+        self.addCleanup(context.term)
+        socket = context.socket(zmq.PULL)
+        self.addCleanup(socket.close, 0)
+        socket.rcvtimeo = int(WAIT * 1000)
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+
+        def hear():
+            return msgpack.unpackb(socket.recv())["req_id"]
+
+        return {"pd_proxy_host": "127.0.0.1", "pd_proxy_port": port}, hear
+
+    def refused(self, futures, error=baton.FailedPrecondition):
+        with self.assertRaises(error) as caught:
+            futures[0].result(WAIT)
+        return str(caught.exception)
+
+    def test_the_rest_of_a_broken_request_is_not_the_whole(self):
+        options, hear = self.proxy()
+        decode, prefill = self.pair(prefill=options)
+        # The first put of several doesn't say how many chunks will come.
+        first = self.put(prefill, "r", [1, 2], is_last_prefill=False)
+        self.assertIn("total_chunks", self.refused(first, baton.InvalidArgument))
+        self.assertIn("lost", self.refused(self.put(prefill, "r", [3], is_last_prefill=False)))
+        self.refused(self.put(prefill, "r", [4, 5]))
+        # Cancelled, idle for too long, and one put too many.
+        for req_id, end in (("cancelled", prefill.cancel_request), ("idle", self.forget)):
+            self.put(prefill, req_id, [6], total_chunks=2, is_last_prefill=False)[0].result(WAIT)
+            self.prefill = prefill
+            end(req_id)
+            self.refused(self.put(prefill, req_id, [7]))
+        self.assertEqual(self.local.free, 64)
+        self.assertEqual(decode.batched_contains([key(4)]) + decode.batched_contains([key(7)]), 0)
+        # The last put has passed: this is another try.
+        self.put(prefill, "r", [1, 2])[0].result(WAIT)
+        self.assertEqual(hear(), "r")
+        self.put(prefill, "s", [1, 2, 8])[0].result(WAIT)
+        self.assertEqual(hear(), "s")
+
+    def forget(self, req_id):
+        """As if its last put had not come for long."""
+        self.prefill._requests._requests[req_id].used -= 1e6
+
+    def test_a_put_too_many_breaks_its_request(self):
+        options, hear = self.proxy()
+        _, prefill = self.pair(prefill={"pd_max_puts": 1, **options})
+        entered, go = threading.Event(), threading.Event()
+        self.addCleanup(go.set)
+        first = self.put(prefill, "q", [1], lambda k: (entered.set(), go.wait(WAIT)))
+        self.assertTrue(entered.wait(WAIT))
+        with self.assertRaises(baton.ResourceExhausted):
+            self.put(prefill, "r", [2], is_last_prefill=False)
+        go.set()
+        first[0].result(WAIT)
+        self.refused(self.put(prefill, "r", [3]))
+        self.put(prefill, "s", [4])[0].result(WAIT)
+        self.assertEqual([hear(), hear()], ["q", "s"])
+        self.assertEqual(self.local.free, 63)  # the one that raised
 
     def test_both_roles(self):
         one, other = self.start(receiver_config(pd_role="both")), self.start(receiver_config(pd_role="both"))

@@ -123,13 +123,14 @@ if child == 0:
     try:
         refused = 0
         for call in (lambda: decode.contains(support.key(1)), prefill.stats, lambda: chunk.numpy(),
+                     lambda: memoryview(chunk), lambda: bytes(chunk), chunk.__dlpack__,
                      lambda: len(claim), lambda: decode.claim('r', [support.key(2)]),
                      lambda: prefill.allocate(support.FULL), lambda: request.req_id):
             try:
                 call()
             except baton.FailedPrecondition as error:
                 refused += 1
-        assert refused == 7, refused
+        assert refused == 10, refused
         assert under_way.done() and called_back == []
         prefill.close()
         del decode, prefill, claim, chunk, request
@@ -148,6 +149,54 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert under_way.result(30) == 2  # the parent's goes on
 request.close()
 assert len(decode.claim('r', support.keys(2, 2), timeout=30)) == 2
+prefill.close()
+decode.close()
+print('fine')
+""")
+        self.assertEqual((done.stdout, done.returncode), ("fine\n", 0), done.stderr)
+
+    def test_in_the_midst_of_a_callback_and_of_a_lock(self):
+        """What the dispatcher runs has ended nowhere; another thread holds what calls would take."""
+        done = run("""
+import os, signal, support, baton, threading, traceback
+decode, prefill = support.receiver(), support.sender()
+entered, locked, go = threading.Event(), threading.Event(), threading.Event()
+put = support.put(prefill, decode, 'r', [1], on_complete_callback=lambda k: (entered.set(), go.wait(30)))
+def hold():
+    with prefill._puts_lock:
+        locked.set()
+        go.wait(30)
+holder = threading.Thread(target=hold)
+assert entered.wait(30)
+holder.start()
+assert locked.wait(30)
+child = os.fork()
+if child == 0:
+    code = 1
+    signal.alarm(15)  # where it hangs
+    try:
+        try:
+            put.result(10)
+        except baton.Cancelled:
+            code = 0
+        chunk = support.key(1)
+        for call in (lambda: prefill.exists_in_put_tasks(chunk),
+                     lambda: prefill.batched_submit_put_task([chunk], [], support.spec('q', (1, 1)))):
+            try:
+                call()
+                code = 2
+            except baton.FailedPrecondition:
+                pass
+    except BaseException:
+        traceback.print_exc()
+        code = 3
+    finally:
+        os._exit(code)
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+go.set()
+assert ended == 0, ended
+assert put.result(30) == 1  # the parent's goes on
+holder.join()
 prefill.close()
 decode.close()
 print('fine')
@@ -177,6 +226,26 @@ support.put(prefill, decode, 'r', [1], on_complete_callback=lambda k: (entered.s
 entered.wait(30)
 print('leaving')
 """, "leaving\n")
+
+    def test_with_lmcaches_plugin_never_closed(self):
+        """An open waits for admission, which would take an hour."""
+        self.check("""
+import lmcache_stand_in as lmcache
+lmcache.install()
+local = lmcache.LocalCPUBackend(8)
+decode, prefill = (
+    lmcache.launch(lmcache.configuration(pd_role=role, pd_buffer_size=2 * 16384, pd_peer_init_port=0,
+                                         pd_peer_alloc_port=0, pd_admission_timeout_ms=3600_000),
+                   local)['handoff'] for role in ('receiver', 'sender'))
+hog = prefill.backend.open_request(support.spec('hog', decode.backend, total_chunks=2), timeout=30)
+[put] = prefill.batched_submit_put_task(
+    [lmcache.CacheEngineKey('org/model', 1, 0, 7)],
+    [local.allocate((2, 4, 16, 64), lmcache.HALF, lmcache.Format(1))],
+    lmcache.disagg_spec('r', (decode.backend.init_port, decode.backend.alloc_port)))
+put.add_done_callback(lambda done: print(type(done.exception()).__name__))
+del prefill
+print('leaving', put.done(), flush=True)
+""", "leaving False\nCancelled\n")
 
     def test_with_daemon_threads_that_wait(self):
         self.check("""
