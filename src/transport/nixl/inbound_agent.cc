@@ -38,7 +38,17 @@ InboundAgent::InboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptio
         }
         return agent;
       },
-      lifetime_.guard([this](Workshop::MadeAgent agent) { on_made(std::move(agent)); }));
+      [retire = retire_, made = lifetime_.guard([this](Workshop::MadeAgent agent) {
+        on_made(std::move(agent));
+      })](Workshop::MadeAgent&& agent) mutable {
+        const bool has_agent = agent.ok();
+        made(std::move(agent));
+        if (!has_agent) {
+          retire(nullptr);
+        } else if (*agent != nullptr) {  // Nobody was there to take it.
+          retire(*std::move(agent));
+        }
+      });
 }
 
 void InboundAgent::on_made(Workshop::MadeAgent agent) {

@@ -1,6 +1,7 @@
 // The receiver's end of a connection: an agent for this one peer.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,8 +20,9 @@ namespace baton::transport::nixl {
 /// while the line is; its end is the fence.
 class InboundAgent final : public tcp::Inbound {
  public:
-  /// Takes an agent over at its end.
-  using Retire = absl::AnyInvocable<void(std::unique_ptr<Agent> agent)>;
+  /// Called once: takes the agent over at its end, or null if none could be made. It may come after
+  /// the InboundAgent's end, when the agent is made only then.
+  using Retire = std::function<void(std::unique_ptr<Agent> agent)>;
 
   InboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptions& options,
                const AgentOptions& agent_options, std::string name, const RegisteredBuffer& buffer,

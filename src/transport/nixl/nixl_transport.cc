@@ -16,6 +16,8 @@ namespace baton::transport {
 namespace {
 
 constexpr std::string_view kOfferPrefix = "nixl1 ";
+/// Each costs a thread or two, and a registration of the whole buffer.
+constexpr std::size_t kMaxAgentsPerPeer = 8;
 
 }  // namespace
 
@@ -70,9 +72,15 @@ std::string NixlTransport::next_name() {
   return fmt::format("baton-{}-{}", self_.hex(), ++agents_made_);
 }
 
+bool NixlTransport::has_room(const PeerId& peer) const {
+  const auto found = agents_.find(peer);
+  return found == agents_.end() || found->second.count < kMaxAgentsPerPeer;
+}
+
 std::unique_ptr<tcp::Inbound> NixlTransport::make_inbound(UniqueFd socket, const tcp::Hello& hello,
                                                           const Secret& secret,
                                                           tcp::Inbound::Ended ended) {
+  ++agents_[hello.sender].count;
   return std::make_unique<nixl::InboundAgent>(
       reactor(), *workshop_, options_, nixl::AgentOptions{.progress_thread = true, .rdma = rdma_},
       next_name(), *buffer_, std::move(socket), hello, secret,
@@ -89,24 +97,34 @@ std::unique_ptr<tcp::Outbound> NixlTransport::make_outbound(tcp::Call call) {
 }
 
 void NixlTransport::retire(const PeerId& peer, std::unique_ptr<nixl::Agent> agent) {
-  ++endings_[peer].agents;
+  if (agent == nullptr) {
+    forget_agent(peer);
+    return;
+  }
+  ++agents_.at(peer).ending;
   workshop_->bury(std::move(agent), [this, peer] { on_agent_gone(peer); });
 }
 
 void NixlTransport::on_agent_gone(const PeerId& peer) {
-  const auto found = endings_.find(peer);
-  if (found == endings_.end() || --found->second.agents > 0) {
-    return;
+  PeerAgents& agents = agents_.at(peer);
+  if (--agents.ending == 0) {
+    for (Task& fenced : std::exchange(agents.fences, {})) {
+      reactor().post(std::move(fenced));
+    }
   }
-  for (Task& fenced : found->second.fences) {
-    reactor().post(std::move(fenced));
+  forget_agent(peer);
+}
+
+void NixlTransport::forget_agent(const PeerId& peer) {
+  const auto found = agents_.find(peer);
+  if (--found->second.count == 0) {
+    agents_.erase(found);
   }
-  endings_.erase(found);
 }
 
 StatusOr<std::string> NixlTransport::expect_peer(const PeerId& peer) {
-  const auto found = endings_.find(peer);
-  if (found != endings_.end() && !found->second.fences.empty()) {
+  const auto found = agents_.find(peer);
+  if (found != agents_.end() && !found->second.fences.empty()) {
     return absl::FailedPreconditionError(
         fmt::format("peer {} is being revoked; wait for its fence", peer.brief()));
   }
@@ -116,8 +134,8 @@ StatusOr<std::string> NixlTransport::expect_peer(const PeerId& peer) {
 void NixlTransport::revoke(const PeerId& peer, Task fenced) {
   // Destroys what was made of the peer's connection, and so begins the end of its agent.
   SocketTransport::revoke(peer, [] {});
-  const auto found = endings_.find(peer);
-  if (found == endings_.end()) {
+  const auto found = agents_.find(peer);
+  if (found == agents_.end() || found->second.ending == 0) {
     reactor().post(std::move(fenced));
   } else {
     found->second.fences.push_back(std::move(fenced));
@@ -126,8 +144,8 @@ void NixlTransport::revoke(const PeerId& peer, Task fenced) {
 
 void NixlTransport::close() {
   SocketTransport::close();
-  for (auto& [peer, ending] : endings_) {
-    for (Task& fenced : std::exchange(ending.fences, {})) {
+  for (auto& [peer, agents] : agents_) {
+    for (Task& fenced : std::exchange(agents.fences, {})) {
       reactor().post(std::move(fenced));
     }
   }

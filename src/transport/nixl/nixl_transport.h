@@ -35,16 +35,18 @@ class NixlTransport final : public tcp::SocketTransport {
   void join() override;
 
  private:
-  /// Agents of one peer that are being destroyed, and who waits for the last.
-  struct Ending {
-    std::size_t agents = 0;
-    std::vector<Task> fences;
+  /// At the receiver, of one peer.
+  struct PeerAgents {
+    std::size_t count = 0;     ///< being made, in use, or ending; not 0
+    std::size_t ending = 0;    ///< of these
+    std::vector<Task> fences;  ///< wait until none is ending; nobody has heard of one being made
   };
 
   NixlTransport(Reactor& reactor, const PeerId& self, NixlOptions options, bool rdma,
                 Listener listener, std::string offer);
 
   Status attach_plane(RegisteredBuffer& buffer) override;
+  bool has_room(const PeerId& peer) const override;
   std::unique_ptr<tcp::Inbound> make_inbound(UniqueFd socket, const tcp::Hello& hello,
                                              const Secret& secret,
                                              tcp::Inbound::Ended ended) override;
@@ -52,6 +54,7 @@ class NixlTransport final : public tcp::SocketTransport {
   std::string next_name();
   void retire(const PeerId& peer, std::unique_ptr<nixl::Agent> agent);
   void on_agent_gone(const PeerId& peer);
+  void forget_agent(const PeerId& peer);
 
   const PeerId self_;
   const NixlOptions options_;
@@ -59,7 +62,7 @@ class NixlTransport final : public tcp::SocketTransport {
   const std::string offer_;
   RegisteredBuffer* buffer_ = nullptr;
   std::uint64_t agents_made_ = 0;
-  std::map<PeerId, Ending> endings_;
+  std::map<PeerId, PeerAgents> agents_;
   std::unique_ptr<nixl::Workshop> workshop_;
   Lifetime lifetime_;
 };

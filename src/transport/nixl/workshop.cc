@@ -16,12 +16,14 @@ Workshop::~Workshop() {
   }
 }
 
-void Workshop::make(absl::AnyInvocable<MadeAgent()> make,
-                    absl::AnyInvocable<void(MadeAgent)> made) {
+void Workshop::make(absl::AnyInvocable<MadeAgent()> make, Made made) {
   auto job = std::make_unique<Job>();
   job->make = std::move(make);
-  job->over = [result = &job->agent, made = std::move(made)]() mutable {
+  job->over = [this, result = &job->agent, made = std::move(made)]() mutable {
     made(std::move(*result));
+    if (result->ok() && **result != nullptr) {  // Nobody was there to take it.
+      bury(*std::move(*result), [] {});
+    }
   };
   start(std::move(job));
 }

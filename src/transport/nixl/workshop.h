@@ -28,8 +28,11 @@ class Workshop {
   Workshop(const Workshop&) = delete;
   Workshop& operator=(const Workshop&) = delete;
 
-  /// `make` runs on another thread; then `made` in a turn of its own.
-  void make(absl::AnyInvocable<MadeAgent()> make, absl::AnyInvocable<void(MadeAgent)> made);
+  using Made = absl::AnyInvocable<void(MadeAgent&& agent)>;
+
+  /// `make` runs on another thread; then `made` in a turn of its own. An agent that it does not
+  /// take is buried.
+  void make(absl::AnyInvocable<MadeAgent()> make, Made made);
   /// `gone` is called in a turn of its own once the agent is destroyed.
   void bury(std::unique_ptr<Agent> agent, Task gone);
 

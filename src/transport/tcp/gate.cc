@@ -7,12 +7,13 @@
 namespace baton::transport::tcp {
 
 Gate::Gate(Reactor& reactor, const PeerId& self, const TcpOptions& options, Address address,
-           ObserverPost& observer, InboundMaker make_inbound)
+           ObserverPost& observer, RoomCheck has_room, InboundMaker make_inbound)
     : reactor_(reactor),
       self_(self),
       options_(options),
       address_(std::move(address)),
       observer_(observer),
+      has_room_(std::move(has_room)),
       make_inbound_(std::move(make_inbound)) {}
 
 void Gate::start(UniqueFd listener) {
@@ -51,7 +52,7 @@ bool Gate::fits(const Hello& hello) const {
   const bool joins = hello.connection == writer.connection &&
                      hello.streams == writer.streams.size() &&
                      writer.streams[hello.stream] == nullptr;
-  return hello.connection > writer.connection || joins;
+  return (hello.connection > writer.connection || joins) && has_room_(hello.sender);
 }
 
 void Gate::take_in(UniqueFd socket, const Hello& hello) {

@@ -29,11 +29,14 @@ class Inbound {
 using InboundMaker = absl::AnyInvocable<std::unique_ptr<Inbound>(
     UniqueFd socket, const Hello& hello, const Secret& secret, Inbound::Ended ended)>;
 
+/// Whether one more stream of a proven peer can be taken in now.
+using RoomCheck = absl::AnyInvocable<bool(const PeerId& peer) const>;
+
 /// Lives on the loop. Everything that it references outlives it.
 class Gate final : private Doorkeeper {
  public:
   Gate(Reactor& reactor, const PeerId& self, const TcpOptions& options, Address address,
-       ObserverPost& observer, InboundMaker make_inbound);
+       ObserverPost& observer, RoomCheck has_room, InboundMaker make_inbound);
 
   /// Serves from now on.
   void start(UniqueFd listener);
@@ -64,6 +67,7 @@ class Gate final : private Doorkeeper {
   const TcpOptions& options_;
   const Address address_;
   ObserverPost& observer_;
+  RoomCheck has_room_;
   InboundMaker make_inbound_;
   TcpStats stats_;
   /// For the hellos of strangers, so that they fare as others do.

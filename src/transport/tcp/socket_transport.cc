@@ -73,6 +73,7 @@ SocketTransport::SocketTransport(Reactor& reactor, const PeerId& self, TcpOption
       observer_(std::make_unique<ObserverPost>(reactor)),
       gate_(std::make_unique<Gate>(
           reactor, self, options_, std::move(listener.address), *observer_,
+          [this](const PeerId& peer) { return has_room(peer); },
           [this](UniqueFd socket, const Hello& hello, const Secret& secret, Inbound::Ended ended) {
             return make_inbound(std::move(socket), hello, secret, std::move(ended));
           })),

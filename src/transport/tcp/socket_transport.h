@@ -49,6 +49,8 @@ class SocketTransport : public Transport {
   virtual Status attach_plane(RegisteredBuffer& buffer) = 0;
   /// Is all there that a writer needs?
   virtual Status can_expect() const { return absl::OkStatus(); }
+  /// Can one more stream of this peer, which is proven, be taken in? Refused if not.
+  virtual bool has_room(const PeerId& /*peer*/) const { return true; }
   virtual std::unique_ptr<Inbound> make_inbound(UniqueFd socket, const Hello& hello,
                                                 const Secret& secret, Inbound::Ended ended) = 0;
   virtual std::unique_ptr<Outbound> make_outbound(Call call) = 0;
