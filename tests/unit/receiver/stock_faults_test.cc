@@ -132,5 +132,32 @@ TEST_F(StockFaults, ABatonsRubbishIsNotAnswered) {
   EXPECT_EQ(answers, 0U);
 }
 
+// ---- pages that are missed ---------------------------------------------------------------------
+
+TEST_F(StockFaults, ARequestThatCanNeverFitMissesNoPages) {
+  const auto peer = sender("one");
+  peer->ask(peer->alloc("r", 1, 1));
+  peer->ask(wire::CancelNotif{"r", {}, {}});
+  ASSERT_EQ(receiver.pages().quarantined, 1U);
+  EXPECT_EQ(peer->ask(peer->alloc("huge", 10, 9)).remote_indexes, std::vector<std::int64_t>(9, -1));
+  world.scheduler.run_for(std::chrono::seconds(10));
+  EXPECT_EQ(receiver.pages().quarantined, 1U);
+  EXPECT_EQ(receiver.plane().doors(), 1U) << "an innocent peer is fenced";
+}
+
+TEST_F(StockFaults, TooManyRequestsMissNoPages) {
+  const auto peer = sender("one");
+  peer->ask(peer->alloc("r", 1, 1));
+  peer->ask(wire::CancelNotif{"r", {}, {}});
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    EXPECT_THAT(peer->ask(peer->alloc("s" + std::to_string(i), 10 + i, 1)).remote_indexes,
+                SizeIs(1));
+  }
+  EXPECT_THAT(peer->ask(peer->alloc("fourth", 20, 1)).remote_indexes, ElementsAre(-1));
+  world.scheduler.run_for(std::chrono::seconds(10));
+  EXPECT_EQ(receiver.pages().quarantined, 1U);
+  EXPECT_EQ(receiver.plane().doors(), 1U);
+}
+
 }  // namespace
 }  // namespace baton::testing
