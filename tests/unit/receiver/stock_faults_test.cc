@@ -159,5 +159,40 @@ TEST_F(StockFaults, TooManyRequestsMissNoPages) {
   EXPECT_EQ(receiver.plane().doors(), 1U);
 }
 
+// ---- too many peers ----------------------------------------------------------------------------
+
+class StockCrowd : public StockFaults {
+ protected:
+  void crowd(int count) {
+    for (int i = 0; i < count; ++i) {
+      peers.push_back(sender(std::to_string(i)));
+      world.scheduler.run_for(std::chrono::milliseconds(1));
+    }
+  }
+  std::vector<std::unique_ptr<StockSender>> peers;
+};
+
+TEST_F(StockCrowd, WhoIsRefusedTakesNobodysPlace) {
+  crowd(256);
+  StockSender bad(world, receiver, Flavour::kAsync, "bad");
+  EXPECT_EQ(bad.ask_init(wire::NixlInitRequest{"nonsense", {}}),
+            wire::Message(wire::NixlInitResponse()));
+  world.scheduler.run_ready();
+  EXPECT_EQ(receiver.plane().doors(), 256U);
+  EXPECT_TRUE(peers.front()->put("r", 1, 1));
+}
+
+TEST_F(StockCrowd, WhoIsOnlyIntroducedMakesRoomFirst) {
+  crowd(255);
+  StockSender half(world, receiver, Flavour::kAsync, "half");
+  half.ask_init(half.init_request());
+  EXPECT_EQ(receiver.plane().doors(), 256U);
+  const auto newest = sender("newest");
+  world.scheduler.run_ready();
+  EXPECT_EQ(receiver.plane().doors(), 256U);
+  EXPECT_TRUE(peers.front()->put("r", 1, 1)) << "it works, and the other had not begun";
+  EXPECT_TRUE(newest->put("s", 2, 1));
+}
+
 }  // namespace
 }  // namespace baton::testing
