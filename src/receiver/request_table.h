@@ -84,6 +84,9 @@ class RequestTable {
   Request* find(const RequestId& id);
   std::size_t size() const { return requests_.size(); }
   std::size_t waiting() const { return admission_.waiting(); }
+  /// How many requests that came with their first put were refused because pages were lacking that
+  /// the pool has, and for no other reason.
+  std::uint64_t turned_away() const { return turned_away_; }
   /// A request waits for pages, here or (in a TP group) in its leader's queue.
   bool somebody_waits() const;
 
@@ -153,6 +156,7 @@ class RequestTable {
   absl::flat_hash_map<RequestId, Status> ended_attempts_;  // OK: claimed
   std::vector<RequestId> ended_ring_;
   std::size_t ended_next_ = 0;
+  std::uint64_t turned_away_ = 0;
   bool settle_scheduled_ = false;
   Lifetime lifetime_;
 };

@@ -147,6 +147,7 @@ StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& messa
     return fine;
   }
   if (!admission_.try_admit(*request)) {
+    ++turned_away_;
     return absl::ResourceExhaustedError(fmt::format(
         "request {} can't be admitted at once ({} pages available, {} requests wait); open the "
         "request before its first put to wait for admission",

@@ -105,9 +105,12 @@ StatusOr<wire::AllocResponse> StockDesk::admit(const control::Route& from,
   asked.async = wire::AllocRequest::Async{table_name(*party, number), true, 0};
   asked.baton = wire::AllocRequest::Baton{{*party, receiver_}, 0, number};
   const RequestId id{*party, asked.async->req_id, 0};
+  const std::uint64_t turned_away = table_.turned_away();
   const auto granted = table_.allocate(asked, from);
   if (!granted.ok()) {
-    missed_pages_ = missed_pages_ || absl::IsResourceExhausted(granted.status());
+    // Only then would a fence help: what exceeds a limit, or the pool, would be refused after it
+    // too.
+    missed_pages_ = missed_pages_ || table_.turned_away() > turned_away;
     table_.end(id, granted.status());
     return granted.status();
   }

@@ -90,7 +90,7 @@ class StockDesk {
   Batches batches_;
   absl::flat_hash_map<std::string, std::vector<BatchId>> by_key_;  // oldest first
   BatchId last_batch_ = 0;
-  bool missed_pages_ = false;  // a batch found no room since the last sweep
+  bool missed_pages_ = false;  // since the last sweep a batch found no room that could fit
 };
 
 }  // namespace baton::receiver

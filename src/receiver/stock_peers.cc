@@ -62,9 +62,6 @@ StatusOr<wire::NixlInitResponse> StockPeers::introduce(const control::Route& fro
   if (message.local_meta_bytes.empty()) {
     return absl::InvalidArgumentError(std::string("its agent's metadata are empty"));
   }
-  if (size() >= kMaxPeers) {
-    make_room();
-  }
   auto door = plane_.open_door();
   if (!door.ok()) {
     return door.status();
@@ -79,9 +76,13 @@ StatusOr<wire::NixlInitResponse> StockPeers::introduce(const control::Route& fro
     revoke(unnamed_, door->id);
     return name.status();
   }
+  if (size() >= kMaxPeers) {
+    make_room();  // Only now: who brings nonsense takes nobody's place.
+  }
   Introduced& peer = introduced_[from];
   peer.id = door->id;
   peer.agent_name = *name;
+  peer.since = scheduler_.now();
   peer.pages = std::move(door->pages);
   peer.pages.resize(std::min<std::size_t>(peer.pages.size(), page_count_));
   peer.timer = scheduler_.run_after(kRegisterWait,
@@ -195,6 +196,13 @@ StatusOr<Epoch> StockPeers::party_of(const control::Route& from) {
 }
 
 void StockPeers::make_room() {
+  if (!introduced_.empty()) {
+    const auto first = std::min_element(
+        introduced_.begin(), introduced_.end(),
+        [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
+    forget_introduced(control::Route(first->first));  // Its own key dies there.
+    return;
+  }
   auto oldest = groups_.end();
   std::size_t which = 0;
   for (auto group = groups_.begin(); group != groups_.end(); ++group) {
@@ -207,7 +215,6 @@ void StockPeers::make_room() {
     }
   }
   if (oldest == groups_.end()) {
-    forget_introduced(introduced_.begin()->first);
     return;
   }
   std::vector<Known>& peers = oldest->second.peers;

@@ -56,6 +56,7 @@ class StockPeers {
     transport::StockPeerId id = 0;
     std::string agent_name;  ///< the peer's
     std::vector<transport::PageAddress> pages;
+    TimePoint since{};
     TimerId timer = kNoTimer;
   };
   struct Known {
@@ -78,6 +79,7 @@ class StockPeers {
   StatusOr<wire::NixlMemRegResponse> accept(const Introduced& peer,
                                             const wire::NixlMemRegRequest& message);
   void forget_introduced(const control::Route& from);
+  /// Drops the oldest that is only introduced, else the one that was heard of least recently.
   void make_room();
   const Epoch& party_of(const Group& group) const { return group.named ? group.party : unnamed_; }
   void revoke(const Epoch& party, transport::StockPeerId peer);

@@ -113,8 +113,10 @@ void StockLink::ask(const wire::AllocRequest& request, TimePoint deadline, Answe
 
 void StockLink::send_next() {
   while (!asked_ && !questions_.empty()) {
-    const Question& next = questions_.front();
-    if (next.deadline <= scheduler_.now()) {
+    Question& next = questions_.front();
+    if (!next.answer) {
+      next.deadline = scheduler_.now() + config_.handshake_timeout;  // Nobody waits for it.
+    } else if (next.deadline <= scheduler_.now()) {
       questions_.pop_front();  // Who asked has given up.
       continue;
     }
@@ -196,8 +198,7 @@ void StockLink::tell_cancelled(const std::string& req_id) {
   wire::CancelNotif word{req_id, std::move(found->second.keys), {}};
   granted_.erase(found);
   if (is_async_.value_or(false) && !word.keys.empty()) {
-    questions_.push_back(
-        {wire::encode(word), req_id, {}, scheduler_.now() + config_.handshake_timeout, nullptr});
+    questions_.push_back({wire::encode(word), req_id, {}, {}, nullptr});
     scheduler_.post(lifetime_.guard([this] { send_next(); }));
   }
 }

@@ -68,8 +68,8 @@ class StockLink {
     std::string bytes;
     std::string req_id;
     std::vector<std::string> keys;
-    TimePoint deadline;
-    Answer answer;  // empty: of a CancelNotif
+    TimePoint deadline;  // of a CancelNotif: set when it is sent
+    Answer answer;       // empty: of a CancelNotif
   };
   struct Granted {
     std::vector<std::string> keys;

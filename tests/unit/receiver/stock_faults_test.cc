@@ -132,5 +132,67 @@ TEST_F(StockFaults, ABatonsRubbishIsNotAnswered) {
   EXPECT_EQ(answers, 0U);
 }
 
+// ---- pages that are missed ---------------------------------------------------------------------
+
+TEST_F(StockFaults, ARequestThatCanNeverFitMissesNoPages) {
+  const auto peer = sender("one");
+  peer->ask(peer->alloc("r", 1, 1));
+  peer->ask(wire::CancelNotif{"r", {}, {}});
+  ASSERT_EQ(receiver.pages().quarantined, 1U);
+  EXPECT_EQ(peer->ask(peer->alloc("huge", 10, 9)).remote_indexes, std::vector<std::int64_t>(9, -1));
+  world.scheduler.run_for(std::chrono::seconds(10));
+  EXPECT_EQ(receiver.pages().quarantined, 1U);
+  EXPECT_EQ(receiver.plane().doors(), 1U) << "an innocent peer is fenced";
+}
+
+TEST_F(StockFaults, TooManyRequestsMissNoPages) {
+  const auto peer = sender("one");
+  peer->ask(peer->alloc("r", 1, 1));
+  peer->ask(wire::CancelNotif{"r", {}, {}});
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    EXPECT_THAT(peer->ask(peer->alloc("s" + std::to_string(i), 10 + i, 1)).remote_indexes,
+                SizeIs(1));
+  }
+  EXPECT_THAT(peer->ask(peer->alloc("fourth", 20, 1)).remote_indexes, ElementsAre(-1));
+  world.scheduler.run_for(std::chrono::seconds(10));
+  EXPECT_EQ(receiver.pages().quarantined, 1U);
+  EXPECT_EQ(receiver.plane().doors(), 1U);
+}
+
+// ---- too many peers ----------------------------------------------------------------------------
+
+class StockCrowd : public StockFaults {
+ protected:
+  void crowd(int count) {
+    for (int i = 0; i < count; ++i) {
+      peers.push_back(sender(std::to_string(i)));
+      world.scheduler.run_for(std::chrono::milliseconds(1));
+    }
+  }
+  std::vector<std::unique_ptr<StockSender>> peers;
+};
+
+TEST_F(StockCrowd, WhoIsRefusedTakesNobodysPlace) {
+  crowd(256);
+  StockSender bad(world, receiver, Flavour::kAsync, "bad");
+  EXPECT_EQ(bad.ask_init(wire::NixlInitRequest{"nonsense", {}}),
+            wire::Message(wire::NixlInitResponse()));
+  world.scheduler.run_ready();
+  EXPECT_EQ(receiver.plane().doors(), 256U);
+  EXPECT_TRUE(peers.front()->put("r", 1, 1));
+}
+
+TEST_F(StockCrowd, WhoIsOnlyIntroducedMakesRoomFirst) {
+  crowd(255);
+  StockSender half(world, receiver, Flavour::kAsync, "half");
+  half.ask_init(half.init_request());
+  EXPECT_EQ(receiver.plane().doors(), 256U);
+  const auto newest = sender("newest");
+  world.scheduler.run_ready();
+  EXPECT_EQ(receiver.plane().doors(), 256U);
+  EXPECT_TRUE(peers.front()->put("r", 1, 1)) << "it works, and the other had not begun";
+  EXPECT_TRUE(newest->put("s", 2, 1));
+}
+
 }  // namespace
 }  // namespace baton::testing

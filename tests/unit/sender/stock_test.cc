@@ -265,6 +265,52 @@ TEST_P(StockPut, ACancelledPutGivesItsPagesBackWhenItsWritesAreOver) {
   EXPECT_TRUE(finish(put("s", 5, 2)).ok()) << "and the link goes on";
 }
 
+TEST_P(StockPut, AWordThatWaitsBehindALongQuestionIsSaidStill) {
+  world.stock.set_paused(true);
+  const auto first = put("r", 1, 2);
+  world.scheduler.run_for(std::chrono::seconds(1));
+  receiver.set_silent(true);
+  const auto second = put("s", 5, 2);
+  world.scheduler.run_for(std::chrono::seconds(1));
+  ASSERT_TRUE(node->cancel("r", absl::CancelledError(std::string("enough"))));
+  world.stock.set_paused(false);
+  EXPECT_TRUE(absl::IsCancelled(finish(first)));
+  // Longer than a word may take once it is sent, shorter than the question's put.
+  world.scheduler.run_for(std::chrono::seconds(20));
+  EXPECT_EQ(receiver.count<wire::CancelNotif>(), 0U) << "one question at a time";
+  receiver.set_silent(false);
+  EXPECT_TRUE(finish(second).ok()) << second->status();
+  world.scheduler.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(receiver.count<wire::CancelNotif>(), is_async() ? 1U : 0U);
+  EXPECT_EQ(receiver.free_pages(), is_async() ? 6U : 4U);
+  EXPECT_EQ(receiver.count<wire::NixlInitRequest>(), 1U) << "the link goes on";
+}
+
+TEST_P(StockPut, AWordThatIsSaidLateHasAllItsTime) {
+  if (!is_async()) {
+    GTEST_SKIP() << "a sync receiver gets none";
+  }
+  world.stock.set_paused(true);
+  const auto first = put("r", 1, 2);
+  world.scheduler.run_for(std::chrono::seconds(1));
+  receiver.set_silent(true);
+  const auto second = put("s", 5, 2);
+  world.scheduler.run_for(std::chrono::seconds(1));
+  ASSERT_TRUE(node->cancel("r", absl::CancelledError(std::string("enough"))));
+  world.stock.set_paused(false);
+  EXPECT_TRUE(absl::IsCancelled(finish(first)));
+  const Duration most = config().handshake_timeout;
+  world.scheduler.run_for(most - std::chrono::seconds(1));
+  receiver.set_silent(false);
+  receiver.set_silent(true);  // The question is answered, the word is not.
+  EXPECT_TRUE(finish(second).ok()) << second->status();
+  world.scheduler.run_for(most - std::chrono::seconds(1));
+  EXPECT_EQ(receiver.count<wire::CancelNotif>(), 1U);
+  EXPECT_EQ(node.plane().doors(), 1U) << "it was sent just now";
+  world.scheduler.run_for(std::chrono::seconds(2));
+  EXPECT_EQ(node.plane().doors(), 0U) << "and yet its wait ends";
+}
+
 TEST_P(StockPut, AnAnswerThatComesAfterTheCancelIsGivenBack) {
   receiver.set_silent(true);
   const auto result = put("r", 1, 2);
