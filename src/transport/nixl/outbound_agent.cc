@@ -48,6 +48,29 @@ Workshop::MadeAgent make_agent(const std::string& name, const AgentOptions& opti
 
 }  // namespace
 
+/// What waits for the end of an agent: its destructor is run when nothing touches local memory any
+/// more, be it by the Workshop's callback or by the Workshop's own end.
+struct OutboundAgent::Burial {
+  Burial(Reactor& loop, std::unique_ptr<Link> last_link, std::vector<Batch> batches, Status reason)
+      : reactor(loop),
+        link(std::move(last_link)),
+        left(std::move(batches)),
+        why(std::move(reason)) {}
+  ~Burial() {
+    link.reset();  // The receiver hears of the end when nothing is under way any more.
+    for (Batch& batch : left) {
+      post_done(reactor, std::move(batch.done), batch.verdict.ok() ? why : batch.verdict);
+    }
+  }
+  Burial(const Burial&) = delete;
+  Burial& operator=(const Burial&) = delete;
+
+  Reactor& reactor;
+  std::unique_ptr<Link> link;
+  std::vector<Batch> left;
+  Status why;
+};
+
 OutboundAgent::OutboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptions& options,
                              const AgentOptions& agent_options, std::string name,
                              const RegisteredBuffer& buffer, tcp::Call call)
@@ -85,11 +108,23 @@ void OutboundAgent::on_opened(StatusOr<UniqueFd> socket) {
     return;
   }
   opening_.reset();
-  line_ = std::make_unique<ucx::Line>(
+  link_ = std::make_unique<Link>(Link{.owner = this, .line = nullptr});
+  link_->line = std::make_unique<ucx::Line>(
       reactor_, options_.line, *std::move(socket), ucx::kMaxSealedBytes,
-      ucx::Line::Actions{
-          .receive = [this](std::string_view message) { return take_welcome(message); },
-          .end = [this](const Status& why) { fail(why); }});
+      ucx::Line::Actions{.receive =
+                             [link = link_.get()](std::string_view message) {
+                               return link->owner != nullptr ? link->owner->take_welcome(message)
+                                                             : absl::OkStatus();
+                             },
+                         .end =
+                             [link = link_.get()](const Status& reason) {
+                               const Status why = reason;  // The line's, perhaps.
+                               OutboundAgent* const owner = link->owner;
+                               link->line.reset();
+                               if (owner != nullptr) {
+                                 owner->fail(why);
+                               }
+                             }});
 }
 
 Status OutboundAgent::take_welcome(std::string_view message) {
@@ -112,14 +147,14 @@ Status OutboundAgent::take_welcome(std::string_view message) {
         ucx::wipe(target.metadata);
         return agent;
       },
-      lifetime_.guard([this](Workshop::MadeAgent agent) { on_made(std::move(agent)); }));
+      lifetime_.guard([this](Workshop::MadeAgent&& agent) { on_made(std::move(agent)); }));
   ucx::wipe(target_->metadata);
   return absl::OkStatus();
 }
 
-void OutboundAgent::on_made(Workshop::MadeAgent agent) {
-  if (line_ == nullptr) {
-    return;  // Closed meanwhile. It has moved nothing.
+void OutboundAgent::on_made(Workshop::MadeAgent&& agent) {
+  if (link_ == nullptr) {
+    return;  // Closed meanwhile; not taken, so the workshop buries it.
   }
   if (!agent.ok()) {
     fail(agent.status());
@@ -213,14 +248,17 @@ void OutboundAgent::close(const Status& why) {
     left = transfers_->abandon();
     transfers_.reset();
   }
-  agent_.reset();  // Now nothing touches local memory any more.
-  line_.reset();   // The receiver hears of the end when nothing is under way any more.
   if (connected_) {
     post_done(reactor_, std::exchange(connected_, nullptr), why);
   }
-  for (Batch& batch : left) {
-    post_done(reactor_, std::move(batch.done), batch.verdict.ok() ? why : batch.verdict);
+  if (link_ != nullptr) {
+    link_->owner = nullptr;
   }
+  if (agent_ != nullptr) {
+    workshop_.bury(std::move(agent_), [burial = std::make_unique<Burial>(reactor_, std::move(link_),
+                                                                         std::move(left), why)] {});
+  }
+  link_.reset();
 }
 
 void OutboundAgent::fail(const Status& reason) {

@@ -40,9 +40,16 @@ class OutboundAgent final : public tcp::Outbound {
   void close(const Status& why) override;
 
  private:
+  /// The line, and whom it tells: it may outlive the OutboundAgent, until its agent is destroyed.
+  struct Link {
+    OutboundAgent* owner = nullptr;  ///< null once that is closed
+    std::unique_ptr<ucx::Line> line;
+  };
+  struct Burial;
+
   void on_opened(StatusOr<UniqueFd> socket);
   Status take_welcome(std::string_view message);
-  void on_made(Workshop::MadeAgent agent);
+  void on_made(Workshop::MadeAgent&& agent);
   void probe();
   void on_probed();
   template <typename Op>
@@ -67,7 +74,7 @@ class OutboundAgent final : public tcp::Outbound {
   bool open_ = false;
   std::optional<Welcome> target_;
   std::optional<tcp::OutboundOpening> opening_;
-  std::unique_ptr<ucx::Line> line_;
+  std::unique_ptr<Link> link_;  ///< once opened, until closed
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<Transfers> transfers_;
   Lifetime lifetime_;
