@@ -47,7 +47,8 @@ struct TransferSpec {
   /// One a rank; indexed by this sender's worker_id.
   std::vector<std::uint16_t> receiver_init_port;
   std::vector<std::uint16_t> receiver_alloc_port;
-  /// LMCache peers answer cache queries there; Baton's have no such port, and need none.
+  /// Where an LMCache receiver says what it has (its pd_peer_query_port): a read from one needs it.
+  /// Ignored where the receiver is Baton's.
   std::vector<std::uint16_t> receiver_query_port;
   /// This put is the request's last: when all are committed, the proxy is told.
   bool is_last_prefill = false;
@@ -98,9 +99,9 @@ struct FaultInjection;  // src/backend/fault_injection.h: deliberate damage, for
 ///
 /// Threads: all methods from any thread. Methods that wait return kFailedPrecondition when called
 /// on the progress thread (inside a callback), instead of waiting for themselves. Callbacks run on
-/// the progress thread, never inside the call that caused them (after close() and during
-/// change_role(), when that thread is gone, inside the call); they must not block, and may call
-/// every method that does not wait.
+/// the progress thread, never inside the call that caused them; but a call that is refused because
+/// the backend is closed (kFailedPrecondition) or changes its role (kUnavailable) tells so inside
+/// the call. Callbacks must not block, and may call every method that does not wait.
 ///
 /// Errors: Status, with messages that name the value, the limit and what to do. After close(), and
 /// for what the role has no part in: kFailedPrecondition. While change_role() works: kUnavailable.
@@ -162,6 +163,10 @@ class PdBackend {
   /// Errors of the call itself as batched_submit_put_task(). An object must be in no other put or
   /// read until the callback. kFailedPrecondition through the handle if the receiver speaks
   /// no version of the protocol that has reads.
+  ///
+  /// From an LMCache receiver (pd_stock_peers: allow) nothing is held, no digest and no length is
+  /// checked, and what it calls cached may be half written: docs/interop.md says what a hit is
+  /// worth there. kInvalidArgument through the handle if receiver_query_port names no port.
   StatusOr<ReadHandle> batched_submit_read_task(std::span<const CacheEngineKey> keys,
                                                 std::span<const MemoryObj> local_objs,
                                                 const TransferSpec& transfer_spec,

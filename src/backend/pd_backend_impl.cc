@@ -36,6 +36,8 @@ PdBackend::Impl::Impl(Options options, CacheLayout layout, std::unique_ptr<Stack
 }
 
 void PdBackend::Impl::install(std::unique_ptr<Stack> stack, Options options) {
+  std::thread::id loop_thread;
+  stack->loop().run_sync([&] { loop_thread = std::this_thread::get_id(); });
   std::uint16_t init_port = 0;
   std::uint16_t alloc_port = 0;
   std::uint16_t query_port = 0;
@@ -51,6 +53,7 @@ void PdBackend::Impl::install(std::unique_ptr<Stack> stack, Options options) {
   const MutexLock lock(mutex_);
   options_ = std::move(options);
   stack_ = std::move(stack);
+  loop_thread_ = loop_thread;
   role_ = options_.pd_role;
   transports_ = stack_->transport_names();
   init_port_ = init_port;
@@ -143,6 +146,12 @@ std::uint16_t PdBackend::Impl::alloc_port() {
 // condition_variable_any unlocks and locks the mutex behind the analysis's back.
 Status PdBackend::Impl::shut(Gate gate) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   std::unique_lock<Mutex> lock(mutex_);
+  // First of all: whoever changes the role now may be waiting for this very callback.
+  if (loop_thread_ == std::this_thread::get_id()) {
+    return absl::FailedPreconditionError(
+        std::string("neither close() nor change_role() can be called inside one of Baton's "
+                    "callbacks; it would wait for itself"));
+  }
   if (gate == Gate::kClosed) {
     changed_.wait(lock,
                   [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return gate_ != Gate::kChanging; });
@@ -152,11 +161,6 @@ Status PdBackend::Impl::shut(Gate gate) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   }
   if (gate_ == Gate::kChanging) {
     return absl::UnavailableError(std::string("another change of the role is under way"));
-  }
-  if (stack_->loop().on_loop()) {
-    return absl::FailedPreconditionError(
-        std::string("neither close() nor change_role() can be called inside one of Baton's "
-                    "callbacks; it would wait for itself"));
   }
   gate_ = gate;
   changed_.wait(lock, [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return users_ == 0; });
@@ -174,6 +178,8 @@ void PdBackend::Impl::open_again() {
 void PdBackend::Impl::close() {
   if (shut(Gate::kClosed).ok()) {
     stack_->close();
+    const MutexLock lock(mutex_);
+    loop_thread_ = {};
   }
 }
 
@@ -217,6 +223,10 @@ Status PdBackend::Impl::change_role(Role role) {
   }
   stack_->close();
   stack_.reset();
+  {
+    const MutexLock lock(mutex_);
+    loop_thread_ = {};  // Another thread may get that name.
+  }
   auto made = Stack::create(wanted, layout_, {});
   Status result = made.status();
   if (!made.ok()) {

@@ -5,6 +5,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -112,6 +113,8 @@ class PdBackend::Impl {
   Options options_;
   std::unique_ptr<Stack> stack_;
   // What can be asked at any time.
+  /// The progress thread, while there is one.
+  std::thread::id loop_thread_ ABSL_GUARDED_BY(mutex_);
   Role role_ ABSL_GUARDED_BY(mutex_) = Role::kReceiver;
   std::vector<std::string> transports_ ABSL_GUARDED_BY(mutex_);
   std::uint16_t init_port_ ABSL_GUARDED_BY(mutex_) = 0;

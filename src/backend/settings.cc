@@ -365,6 +365,10 @@ StatusOr<sender::ReadSpec> to_read_spec(std::span<const CacheEngineKey> keys,
   read.keys = *std::move(texts);
   read.objects.assign(objects.begin(), objects.end());
   read.timeout = spec.timeout.value_or(options.pd_read_timeout_ms);
+  if (layout.worker_id < spec.receiver_query_port.size() &&
+      spec.receiver_query_port[layout.worker_id] != 0) {
+    read.query_endpoint = endpoint(spec.receiver_host, spec.receiver_query_port, layout.worker_id);
+  }
   return read;
 }
 

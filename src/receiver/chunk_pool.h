@@ -42,7 +42,7 @@ struct Chunk {
   State state = State::kInFlight;
   std::uint64_t digest = 0;  ///< as committed; 0 where integrity is off
   std::uint32_t holds = 0;
-  std::uint32_t read_holds = 0;  ///< of these, by readers in other processes
+  std::uint32_t read_holds = 0;  ///< of these, for readers in other processes
   bool verifying = false;        ///< a commit of it is being checked
   /// Committed on the decoder's word, for an LMCache sender: there is no digest.
   bool vouched = false;

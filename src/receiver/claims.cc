@@ -223,9 +223,9 @@ bool Claims::pin(const std::string& key, TimePoint expiry) {
   return add_pin(key, expiry, false);
 }
 
-const Chunk* Claims::extend_pin(const std::string& key, TimePoint expiry) {
+const Chunk* Claims::extend_pin(const std::string& key, TimePoint expiry, bool somebody_waits) {
   const Chunk* chunk = table_.pool().find(key);
-  if (chunk == nullptr) {
+  if (chunk == nullptr || (somebody_waits && chunk->holds == chunk->read_holds)) {
     return nullptr;
   }
   if (const auto found = pins_.find(key); found != pins_.end()) {
@@ -243,8 +243,7 @@ const Chunk* Claims::extend_pin(const std::string& key, TimePoint expiry) {
       return chunk;
     }
   }
-  const bool may_pin = chunk->holds > chunk->read_holds || !table_.somebody_waits();
-  return may_pin && add_pin(key, expiry, true) ? chunk : nullptr;
+  return add_pin(key, expiry, true) ? chunk : nullptr;
 }
 
 bool Claims::add_pin(const std::string& key, TimePoint expiry, bool is_shared) {
@@ -254,6 +253,7 @@ bool Claims::add_pin(const std::string& key, TimePoint expiry, bool is_shared) {
     return false;
   }
   table_.pool().hold(*chunk);
+  chunk->read_holds += is_shared ? 1 : 0;  // It is for readers.
   const std::uint64_t id = next_id_++;
   const TimerId timer =
       scheduler_.run_at(expiry, lifetime_.guard([this, key, id] { end_pin(key, id); }));
@@ -280,6 +280,7 @@ void Claims::end_pin(const std::string& key, std::uint64_t id) {
   const auto pin = std::find_if(pins.begin(), pins.end(),
                                 [id](const Pin& candidate) { return candidate.id == id; });
   scheduler_.cancel(pin->timer);
+  pin->chunk->read_holds -= pin->is_shared ? 1 : 0;
   table_.pool().unhold(*pin->chunk);
   pins.erase(pin);
   if (pins.empty()) {

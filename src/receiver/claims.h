@@ -49,9 +49,9 @@ class Claims {
   bool pin(const std::string& key, TimePoint expiry);
   bool unpin(const std::string& key);
   /// The same as one pin, shared by all who ask by this: it lasts as long as any of them wants.
-  /// nullptr if the chunk isn't there, or only readers hold it, or nobody, while a request waits
-  /// for pages. Not for unpin().
-  const Chunk* extend_pin(const std::string& key, TimePoint expiry);
+  /// nullptr if the chunk isn't there, or `somebody_waits` for pages and only readers hold it,
+  /// this pin included: it is not extended then. Not for unpin().
+  const Chunk* extend_pin(const std::string& key, TimePoint expiry, bool somebody_waits);
 
   /// Looks again at everything that waits. Called after each settled change.
   void recheck();

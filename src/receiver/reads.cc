@@ -31,7 +31,7 @@ Status Reads::check(const Reader* reader, const wire::ReadRequest& message) cons
   return absl::OkStatus();
 }
 
-bool Reads::may_hit(const Chunk* chunk) const {
+bool Reads::may_hit(const Chunk* chunk, bool somebody_waits) const {
   if (chunk == nullptr || chunk->state != Chunk::State::kCommitted) {
     return false;
   }
@@ -39,7 +39,7 @@ bool Reads::may_hit(const Chunk* chunk) const {
     return true;  // It stays for somebody else's sake anyway.
   }
   // Readers that follow one another must not keep a page for ever from a request that waits for it.
-  return !table_.somebody_waits() && table_.pool().may_hold(*chunk);
+  return !somebody_waits && table_.pool().may_hold(*chunk);
 }
 
 StatusOr<wire::ReadResponse> Reads::begin(const wire::ReadRequest& message) {
@@ -63,8 +63,9 @@ StatusOr<wire::ReadResponse> Reads::begin(const wire::ReadRequest& message) {
   read.due = scheduler_.now() + std::chrono::milliseconds(message.timeout_ms);
   const std::uint64_t before = reader == nullptr ? 0 : reader->chunks;
   Reader& holder = readers_[who];
+  const bool somebody_waits = table_.somebody_waits();
   for (std::uint32_t i = 0; i < read.key_count; ++i) {
-    if (Chunk* chunk = table_.pool().find(message.keys[i]); may_hit(chunk)) {
+    if (Chunk* chunk = table_.pool().find(message.keys[i]); may_hit(chunk, somebody_waits)) {
       hold(holder, *chunk);
       read.hits.push_back({i, chunk});
     }

@@ -73,7 +73,7 @@ class Reads {
   };
 
   Status check(const Reader* reader, const wire::ReadRequest& message) const;
-  bool may_hit(const Chunk* chunk) const;
+  bool may_hit(const Chunk* chunk, bool somebody_waits) const;
   wire::ReadResponse describe(std::uint64_t read_id, const Read& read) const;
   void hold(Reader& reader, Chunk& chunk);
   void unhold(Reader& reader, const Read& read);

@@ -7,13 +7,19 @@
 #include "src/wire/status_text.h"
 
 namespace baton::receiver {
+namespace {
+
+Status without_reads() {
+  return absl::InvalidArgumentError(
+      std::string("a word on reads, of a peer that agreed on a version without them"));
+}
+
+}  // namespace
 
 void Receiver::handle(const control::Route& from, const wire::ReadRequest& message) {
   const Status fine = check_parties(from, message.parties);
   if (fine.ok() && !has_reads(peers_.at(message.parties.sender_epoch).version)) {
-    strike(from, "alloc port",
-           absl::InvalidArgumentError(std::string("a read, of a peer that agreed on a version "
-                                                  "without them")));
+    strike(from, "alloc port", without_reads());
     return;
   }
   auto result = fine.ok() ? reads_.begin(message) : StatusOr<wire::ReadResponse>(fine);
@@ -30,6 +36,10 @@ void Receiver::handle(const control::Route& from, const wire::ReadRequest& messa
 
 void Receiver::handle(const control::Route& from, const wire::ReadRelease& message) {
   const Status fine = check_parties(from, message.parties);
+  if (fine.ok() && !has_reads(peers_.at(message.parties.sender_epoch).version)) {
+    strike(from, "alloc port", without_reads());
+    return;
+  }
   if (fine.ok()) {
     reads_.end(message.parties.sender_epoch, message.read_id);
   }
@@ -57,8 +67,9 @@ std::vector<Receiver::CommittedPage> Receiver::query_committed(std::span<const s
                                                                Duration lease) {
   std::vector<CommittedPage> found;
   const TimePoint expiry = env_.scheduler.now() + lease;
+  const bool somebody_waits = table_.somebody_waits();
   for (const std::string& key : keys) {
-    if (const Chunk* chunk = claims_.extend_pin(key, expiry); chunk != nullptr) {
+    if (const Chunk* chunk = claims_.extend_pin(key, expiry, somebody_waits); chunk != nullptr) {
       found.push_back({key, chunk->page});
     }
   }

@@ -18,6 +18,7 @@
 #include "src/control/control.h"
 #include "src/sender/config.h"
 #include "src/sender/stock_link.h"
+#include "src/sender/stock_query.h"
 #include "src/transport/transport.h"
 #include "src/wire/messages.h"
 
@@ -70,11 +71,15 @@ class PeerLink {
   transport::Transport& transport() const { return *transport_; }
   /// While ready: over whatever was agreed on.
   void write_batch(std::vector<transport::WriteOp> ops, transport::Done done);
+  void read_batch(std::vector<transport::ReadOp> ops, transport::Done done);
 
   /// It leads, or led last, to an LMCache receiver: such a one is only asked, and told that
   /// requests have ended; send() fails, and what it "must learn" is nothing to it.
   bool is_stock() const { return is_stock_; }
   Status ask_stock(const wire::AllocRequest& request, TimePoint deadline, StockLink::Answer answer);
+  /// For one read; the link outlives it.
+  StatusOr<std::unique_ptr<StockQuery>> connect_query(const std::string& endpoint,
+                                                      StockQuery::Answer answer);
   /// Nothing of the request is under way any more.
   void end_stock_request(const std::string& req_id, const Status& how);
   /// Counts how often the link became ready: tells one connection from the next.

@@ -16,6 +16,8 @@ namespace {
 constexpr std::int64_t kBeatsPerLease = 4;
 /// Times that a drain is said before the link is given up.
 constexpr std::int64_t kDrainTries = 4;
+/// Words not acknowledged yet: more than all puts and reads together that may be under way.
+constexpr std::size_t kMaxOwed = 16'384;
 
 }  // namespace
 
@@ -41,6 +43,12 @@ void PeerLink::send_read_release(std::uint64_t read_id) {
 void PeerLink::owe(Owed word) {
   if (state_ != State::kReady || is_stock_) {
     return;  // The receiver sees the lost connection; an LMCache one gets a CancelNotif.
+  }
+  if (owed_.size() >= kMaxOwed) {
+    reset(absl::ResourceExhaustedError(
+        fmt::format("receiver {} left {} drains and releases without an acknowledgement",
+                    address_.init_endpoint, owed_.size())));
+    return;
   }
   owed_.push_back(std::move(word));
   if (owed_timer_ == kNoTimer) {

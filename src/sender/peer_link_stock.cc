@@ -97,4 +97,19 @@ void PeerLink::write_batch(std::vector<transport::WriteOp> ops, transport::Done 
   }
 }
 
+void PeerLink::read_batch(std::vector<transport::ReadOp> ops, transport::Done done) {
+  if (is_stock_ && stock_ != nullptr) {
+    stock_->read_batch(std::move(ops), std::move(done));
+  } else {
+    transport_->read_batch(welcome_.epoch, std::move(ops), std::move(done));
+  }
+}
+
+StatusOr<std::unique_ptr<StockQuery>> PeerLink::connect_query(const std::string& endpoint,
+                                                              StockQuery::Answer answer) {
+  return StockQuery::connect(network_, endpoint,
+                             fmt::format("baton-{}-{}-query", config_.epoch.hex(), ++connections_),
+                             config_.limits, std::move(answer));
+}
+
 }  // namespace baton::sender

@@ -47,9 +47,10 @@ ReadTask::~ReadTask() {
 void ReadTask::start() {
   deadline_timer_ = scheduler_.run_at(deadline_, lifetime_.guard([this] {
     deadline_timer_ = kNoTimer;
+    const std::string why = query_ == nullptr ? std::string() : query_->trouble();
     fail(absl::DeadlineExceededError(
-        fmt::format("read {} of {} chunks did not end within {} ms (pd_read_timeout_ms)", id_,
-                    spec_.keys.size(), to_ms(spec_.timeout))));
+        fmt::format("read {} of {} chunks did not end within {} ms (pd_read_timeout_ms){}{}", id_,
+                    spec_.keys.size(), to_ms(spec_.timeout), why.empty() ? "" : ": ", why)));
   }));
   link_.ensure(lifetime_.guard([this](const Status& status) { on_ready(status); }));
 }
@@ -60,7 +61,7 @@ void ReadTask::on_ready(const Status& status) {
   }
   const wire::Welcome& welcome = link_.welcome();
   Status fine = status;
-  if (fine.ok() && !has_reads(welcome.version)) {
+  if (fine.ok() && !link_.is_stock() && !has_reads(welcome.version)) {
     fine = absl::FailedPreconditionError(fmt::format(
         "receiver {} and this process speak version {} of the protocol with each other; "
         "reads need 3 (pd_protocol_max)",
@@ -73,6 +74,10 @@ void ReadTask::on_ready(const Status& status) {
   }
   if (!fine.ok()) {
     fail(fine);
+    return;
+  }
+  if (link_.is_stock()) {
+    ask_stock();
     return;
   }
   state_ = State::kRequesting;
@@ -118,6 +123,11 @@ Status ReadTask::take(const wire::ReadResponse& response) {
                                            spec_.keys.size(), response.states.size()));
   }
   has_digests_ = !response.digests.empty();
+  if (has_digests_ != link_.welcome().digests) {
+    return absl::DataLossError(
+        fmt::format("receiver {} answered a read {} digests, its welcome said otherwise",
+                    link_.address().init_endpoint, has_digests_ ? "with" : "without"));
+  }
   for (std::uint32_t i = 0; i < response.states.size(); ++i) {
     const std::size_t expected = spec_.objects[i].bytes().size();
     if (response.states[i] == wire::ReadState::kMiss) {
@@ -141,6 +151,11 @@ Status ReadTask::take(const wire::ReadResponse& response) {
 
 void ReadTask::settle(std::uint32_t key_index, Status status) {
   statuses_[key_index] = std::move(status);
+}
+
+void ReadTask::settle_read(const Hit& hit) {
+  settle(hit.key_index, absl::OkStatus());
+  bytes_read_ += spec_.objects[hit.key_index].bytes().size();
 }
 
 // ---- reading -----------------------------------------------------------------------------------
@@ -171,9 +186,9 @@ void ReadTask::start_slice(std::vector<std::size_t> members) {
   }
   slices_.push_back({std::move(members), 0});
   ++slices_busy_;
-  link_.transport().read_batch(
-      link_.welcome().epoch, std::move(ops),
-      lifetime_.guard([this, number](const Status& status) { on_slice_read(number, status); }));
+  link_.read_batch(std::move(ops), lifetime_.guard([this, number](const Status& status) {
+    on_slice_read(number, status);
+  }));
 }
 
 void ReadTask::on_slice_read(std::size_t number, const Status& status) {
@@ -181,6 +196,9 @@ void ReadTask::on_slice_read(std::size_t number, const Status& status) {
   if (!status.ok() || state_ == State::kDraining) {
     --slices_busy_;
     if (state_ == State::kDraining) {
+      if (query_ != nullptr && !status.ok() && !absl::IsInvalidArgument(status)) {
+        link_.reset_session(session_, Status(status));  // No news of a stock peer's end comes.
+      }
       on_slice_idle();
     } else if (absl::IsInvalidArgument(status) || absl::IsPermissionDenied(status)) {
       fail(status);  // Its own fault, or the receiver's guard: the connection is not to blame.
@@ -193,8 +211,9 @@ void ReadTask::on_slice_read(std::size_t number, const Status& status) {
   }
   if (!has_digests_) {
     for (const std::size_t index : slice.hits) {
-      settle(hits_[index].key_index, absl::OkStatus());
-      bytes_read_ += spec_.objects[hits_[index].key_index].bytes().size();
+      if (query_ == nullptr) {  // Otherwise it counts when it is confirmed.
+        settle_read(hits_[index]);
+      }
     }
     --slices_busy_;
     pump();
@@ -213,8 +232,7 @@ void ReadTask::on_slice_read(std::size_t number, const Status& status) {
 
 void ReadTask::on_digest(std::size_t number, const Hit& hit, std::uint64_t digest) {
   if (digest == hit.digest) {
-    settle(hit.key_index, absl::OkStatus());
-    bytes_read_ += spec_.objects[hit.key_index].bytes().size();
+    settle_read(hit);
   } else {
     settle(hit.key_index,
            absl::DataLossError(fmt::format("the bytes read of chunk {} differ from what was "
@@ -234,7 +252,10 @@ void ReadTask::on_slice_idle() {
   if (slices_busy_ > 0) {
     return;
   }
-  if (state_ == State::kDraining || (state_ == State::kReading && next_hit_ == hits_.size())) {
+  const bool all_read = state_ == State::kReading && next_hit_ == hits_.size();
+  if (all_read && query_ != nullptr && !hits_.empty()) {
+    ask_stock_again();
+  } else if (all_read || state_ == State::kDraining) {
     end();
   }
 }
@@ -269,7 +290,8 @@ void ReadTask::end() {
   resend_.stop();
   scheduler_.cancel(std::exchange(deadline_timer_, kNoTimer));
   scheduler_.cancel(std::exchange(drain_timer_, kNoTimer));
-  if (session_ != 0 && link_.state() == PeerLink::State::kReady && link_.session() == session_) {
+  if (query_ == nullptr && session_ != 0 && link_.state() == PeerLink::State::kReady &&
+      link_.session() == session_) {
     link_.send_read_release(id_);  // Otherwise the receiver's fence ends what it holds.
   }
   spec_.objects.clear();  // The references go back before anybody is told.

@@ -18,6 +18,7 @@
 #include "src/sender/put_task.h"
 #include "src/sender/read_state.h"
 #include "src/sender/resend_timer.h"
+#include "src/sender/stock_query.h"
 #include "src/wire/messages.h"
 
 namespace baton::sender {
@@ -28,17 +29,20 @@ struct ReadSpec {
   std::vector<std::string> keys;
   std::vector<MemoryObj> objects;
   Duration timeout{};
+  std::string query_endpoint;  ///< an LMCache receiver's; empty: none is known
   KeyDone on_key_done;
 };
 
-/// connecting → requesting → reading → ended; from every state before the end: → draining → ended.
-/// docs/protocol.md, "Reads", says why for each transition. All methods on the loop.
+/// connecting → requesting → reading (→ confirming, from an LMCache receiver) → ended; from every
+/// state before the end: → draining → ended. docs/protocol.md, "Reads", and docs/interop.md say why
+/// for each transition. All methods on the loop.
 class ReadTask {
  public:
   enum class State : std::uint8_t {
     kConnecting,  ///< waits for the link
     kRequesting,  ///< ReadRequest sent: from here on the receiver may hold chunks for it
     kReading,     ///< hits are being read and verified
+    kConfirming,  ///< read; an LMCache receiver is asked whether they are where they were
     kDraining,    ///< failed: waits until nothing writes to the local pages
     kEnded,
   };
@@ -89,6 +93,13 @@ class ReadTask {
   void on_digest(std::size_t number, const Hit& hit, std::uint64_t digest);
   void on_slice_idle();
   void settle(std::uint32_t key_index, Status status);
+  void settle_read(const Hit& hit);
+  // read_task_stock.cc
+  void ask_stock();
+  void on_stock_answer(const StatusOr<wire::CacheQueryResponse>& response);
+  void ask_stock_again();
+  void confirm(const std::vector<std::optional<std::uint32_t>>& pages);
+  std::vector<std::string> hit_keys() const;
   void end();
 
   Scheduler& scheduler_;
@@ -106,6 +117,7 @@ class ReadTask {
   Status failure_;
   std::uint64_t session_ = 0;  // of the link that it has asked on; 0: it has not asked
   ResendTimer resend_;
+  std::unique_ptr<StockQuery> query_;  // null: a Baton receiver's read
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;
   std::vector<Hit> hits_;

@@ -1,6 +1,9 @@
 // Reading what receivers have: Sender's half that runs reads.
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "src/base/protocol_version.h"
 #include "src/sender/sender.h"
 
 namespace baton::sender {
@@ -29,6 +32,12 @@ void Sender::on_read_ended(ReadTask& read) {
 }
 
 void Sender::on_read_response(PeerLink& link, const wire::ReadResponse& response) {
+  if (!has_reads(link.welcome().version) || response.read_id >= next_read_id_) {
+    link.reset(
+        absl::DataLossError(fmt::format("receiver {} answered read {}, which was never asked for",
+                                        link.address().init_endpoint, response.read_id)));
+    return;
+  }
   const auto found = reads_.find(response.read_id);
   if (found != reads_.end() && found->second->state() != ReadTask::State::kEnded) {
     if (&found->second->link() == &link) {

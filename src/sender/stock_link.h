@@ -49,6 +49,9 @@ class StockLink {
   void write_batch(std::vector<transport::WriteOp> ops, transport::Done done) {
     plane_.write_batch(door_.id, std::move(ops), std::move(done));
   }
+  void read_batch(std::vector<transport::ReadOp> ops, transport::Done done) {
+    plane_.read_batch(door_.id, std::move(ops), std::move(done));
+  }
 
   using Answer = absl::AnyInvocable<void(const wire::AllocResponse& response)>;
   /// Asked when those before it are answered, and never again. If there is no answer by the

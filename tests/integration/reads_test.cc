@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "baton/pd_backend.h"
@@ -395,6 +396,32 @@ TEST_P(ReadsTest, CallsDuringAChangeEndOneWayOrTheOther) {
   }
   EXPECT_EQ(odd, 0);
   EXPECT_GE(changes, 1);
+}
+
+// The change waits for the callback, so the callback must not wait for the change.
+TEST_P(ReadsTest, ACallbackThatClosesDuringAChangeIsRefused) {
+  auto receiver = backend(Role::kReceiver);
+  auto changing = backend(Role::kSender);
+  std::promise<void> in_callback;
+  std::promise<bool> seen_change;
+  const auto put = changing->batched_submit_put_task(
+      small_keys(0, 1), staged(*changing, 0, 1), transfer_to(*receiver, "put", 1),
+      [&](const CacheEngineKey& /*key*/, const Status& /*status*/) {
+        in_callback.set_value();
+        bool is_changing = false;
+        const auto until = std::chrono::steady_clock::now() + 20s;
+        while (!is_changing && std::chrono::steady_clock::now() < until) {
+          is_changing = absl::IsUnavailable(changing->allocate(small_chunk()).status());
+        }
+        changing->close();
+        static_cast<void>(changing->change_role(Role::kBoth));
+        seen_change.set_value(is_changing);
+      });
+  ASSERT_TRUE(put.ok()) << put.status();
+  in_callback.get_future().wait();
+  const Status changed = changing->change_role(Role::kBoth);
+  EXPECT_TRUE(seen_change.get_future().get());
+  EXPECT_NE(changed.code(), StatusCode::kUnavailable) << changed;
 }
 
 }  // namespace

@@ -4,7 +4,8 @@
 //
 // A receiver first says its ports. Each order is answered by a line, "ok …" or "error …".
 //   receiver: contains N | get N | claim REQ FIRST COUNT | cancel REQ | stats | quit
-//   sender:   put REQ INIT ALLOC FIRST COUNT LAST | cancel REQ | stats | quit
+//   sender:   put REQ INIT ALLOC FIRST COUNT LAST | read REQ INIT ALLOC QUERY FIRST COUNT |
+//             cancel REQ | stats | quit
 // Chunk N is filled with bytes that depend on N (interop_test.py knows them, too).
 #include <fmt/format.h>
 
@@ -91,7 +92,43 @@ std::string serve_receiver(PdBackend& backend, std::istream& order, const std::s
   return "error what?";
 }
 
+std::string read(PdBackend& backend, std::istream& order) {
+  TransferSpec from;
+  std::uint16_t init = 0;
+  std::uint16_t alloc = 0;
+  std::uint16_t query = 0;
+  std::uint64_t first = 0;
+  std::uint32_t count = 0;
+  if (!(order >> from.req_id >> init >> alloc >> query >> first >> count)) {
+    return "error what?";
+  }
+  from.receiver_init_port = {init};
+  from.receiver_alloc_port = {alloc};
+  from.receiver_query_port = {query};
+  const auto objects = backend.batched_allocate(layout().full_chunk, count);
+  if (!objects.ok()) {
+    return error(objects.status());
+  }
+  const auto task = backend.batched_submit_read_task(keys(first, count), *objects, from);
+  if (!task.ok()) {
+    return error(task.status());
+  }
+  const auto result = task->wait(std::chrono::milliseconds(20'000));
+  if (!result.ok()) {
+    return error(result.status());
+  }
+  std::string said = "ok";
+  for (std::size_t i = 0; i < objects->size(); ++i) {
+    const Status& status = result->statuses[i];
+    said += " " + (status.ok() ? hex((*objects)[i]) : absl::StatusCodeToString(status.code()));
+  }
+  return said;
+}
+
 std::string serve_sender(PdBackend& backend, std::istream& order, const std::string& word) {
+  if (word == "read") {
+    return read(backend, order);
+  }
   TransferSpec to;
   std::uint16_t init = 0;
   std::uint16_t alloc = 0;

@@ -289,7 +289,7 @@ class BadInputToBaton(WithReceiver):
         self.assertEqual([bytes.fromhex(t) for t in got], [chunk_bytes(0x7000 + i) for i in range(2)])
 
 
-class BatonIntoReceivers(unittest.TestCase):
+class WithSender(unittest.TestCase):
     def setUp(self):
         self.baton = Baton("sender")
         self.addCleanup(lambda: self.assertEqual(self.baton.close(), 0))
@@ -302,6 +302,8 @@ class BatonIntoReceivers(unittest.TestCase):
     def put(self, to, req_id, first, count, last=1):
         return self.baton.ask("put", req_id, to.init_port, to.alloc_port, first, count, last)
 
+
+class BatonIntoReceivers(WithSender):
     def test_bytes_arrive(self):
         for is_async in (False, True):
             with self.subTest(is_async=is_async):
@@ -363,6 +365,51 @@ class BatonIntoReceivers(unittest.TestCase):
         good = self.receiver(True)
         self.assertEqual(self.put(good, "good", 1, 2), ["2"])
         self.assertEqual(good.chunk(1), chunk_bytes(1))
+
+
+class BatonReadsFromReceivers(WithSender):
+    def read(self, of, first, count, query_port=None):
+        query_port = of.query_port if query_port is None else query_port
+        said = self.baton.ask("read", "reads", of.init_port, of.alloc_port, query_port, first, count)
+        return [None if text == "NOT_FOUND" else bytes.fromhex(text) for text in said]
+
+    def test_hits_and_misses(self):
+        of = self.receiver(False)
+        self.put(of, "r", 1, 3)
+        self.assertEqual(self.read(of, 2, 3), [chunk_bytes(2), chunk_bytes(3), None])
+        self.assertEqual(self.read(of, 10, 2), [None, None])
+        self.assertEqual(of.heard, ["NixlInitRequest", "NixlMemRegRequest", "AllocRequest"]
+                         + 3 * ["CacheQueryRequest"])
+        self.put(of, "s", 4, 1)
+        self.assertEqual(self.read(of, 4, 1), [chunk_bytes(4)])
+
+    def test_a_chunk_that_moves(self):
+        of = self.receiver(False)
+        self.put(of, "r", 1, 2)
+        of.before_query = lambda number: of.move(1) if number == 2 else None
+        self.assertEqual(self.read(of, 1, 2), [None, chunk_bytes(2)])
+        self.assertEqual(self.read(of, 1, 2), [chunk_bytes(1), chunk_bytes(2)])
+
+    def test_answers_that_cannot_be(self):
+        of = self.receiver(False)
+        self.put(of, "r", 1, 2)
+        lists = [{"cached_keys": wrong} for wrong in (7, ["x"], [key(1)], [key(1), key(1)], [key(1), key(9)], [1, 2])]
+        lists += [{"cached_indexes": wrong} for wrong in (7, ["x"], [0], [0, 0], [0, 16], [-1, 0], [2**40, 0])]
+        changes = [lambda _, fields=fields: {"type": "CacheQueryResponse", "cached_keys": keys(1, 2),
+                                             "cached_indexes": [0, 1], **fields} for fields in lists]
+        changes += [lambda _: b"", lambda _: b"\xc1", lambda _: encode("ProxyNotif", req_id="x")]
+        for number, change in enumerate(changes):
+            with self.subTest(number):
+                of.change = change
+                with self.assertRaisesRegex(RuntimeError, "DATA_LOSS"):
+                    self.read(of, 1, 2)
+        of.change = lambda answer: answer
+        self.assertEqual(self.read(of, 1, 2), [chunk_bytes(1), chunk_bytes(2)])
+
+    def test_no_query_port(self):
+        of = self.receiver(False)
+        with self.assertRaisesRegex(RuntimeError, "INVALID_ARGUMENT.*receiver_query_port"):
+            self.read(of, 1, 1, query_port=0)
 
 
 class NixlsOwnForm(unittest.TestCase):

@@ -150,7 +150,8 @@ class Sender(Base):
 
 
 class Receiver(Base):
-    """PDBackend and PDBackendAsync with pd_role: receiver. `change` may alter an answer."""
+    """PDBackend and PDBackendAsync with pd_role: receiver, the former with a query port. `change` may alter an
+    answer; `before_query` is called with the number of a query's, from 1."""
 
     def __init__(self, over_nixl, is_async, pages=16):
         super().__init__(over_nixl, pages)
@@ -159,12 +160,15 @@ class Receiver(Base):
         self.data = {}
         self.heard = []
         self.change = lambda answer: answer
+        self.before_query = lambda number: None
         self.stop = threading.Event()
         self.peers = {}
         self.init = self.socket(zmq.REP)
         self.init_port = self.init.bind_to_random_port("tcp://127.0.0.1")
         self.alloc = self.socket(zmq.ROUTER if is_async else zmq.REP)
         self.alloc_port = self.alloc.bind_to_random_port("tcp://127.0.0.1")
+        self.query = self.socket(zmq.REP)
+        self.query_port = self.query.bind_to_random_port("tcp://127.0.0.1")
         self.thread = threading.Thread(target=self.loop, daemon=True)
         self.thread.start()
 
@@ -177,6 +181,7 @@ class Receiver(Base):
         poller = zmq.Poller()
         poller.register(self.init, zmq.POLLIN)
         poller.register(self.alloc, zmq.POLLIN)
+        poller.register(self.query, zmq.POLLIN)
         while not self.stop.is_set():
             ready = dict(poller.poll(50))
             if self.init in ready:
@@ -189,6 +194,10 @@ class Receiver(Base):
                 self.heard.append(message["type"])
                 answer = self.packed(self.answer(message))
                 self.alloc.send_multipart([frames[0], b"", answer] if self.is_async else [answer])
+            if self.query in ready:
+                message = decode(self.query.recv())
+                self.heard.append(message["type"])
+                self.query.send(self.packed(self.cached(message)))
 
     def packed(self, answer):
         answer = self.change(answer)
@@ -227,6 +236,22 @@ class Receiver(Base):
         if self.is_async:
             return {"type": "AllocResponse", "remote_indexes": new, "already_sent_indexes": []}
         return {"type": "AllocResponse", "already_sent_indexes": sent, "remote_indexes": new}
+
+    def cached(self, message):
+        assert message["type"] == "CacheQueryRequest", message
+        self.before_query(self.heard.count("CacheQueryRequest"))
+        there = [name for name in message["keys"] if name in self.data]
+        return {"type": "CacheQueryResponse", "cached_keys": there,
+                "cached_indexes": [self.data[name] for name in there]}
+
+    def move(self, number):
+        """Its chunk goes, and comes again in another page."""
+        page = self.data[key(number)]
+        new = self.free.pop(0)
+        self.memory.map[new * CHUNK:(new + 1) * CHUNK] = self.bytes_at(page)
+        self.memory.map[page * CHUNK:(page + 1) * CHUNK] = bytes(CHUNK)
+        self.data[key(number)] = new
+        self.free.append(page)
 
     def chunk(self, number):
         return self.bytes_at(self.data[key(number)])

@@ -175,8 +175,9 @@ std::shared_ptr<PutResult> SenderNode::submit(const sender::Address& to, sender:
   return result;
 }
 
-std::shared_ptr<ReadSeen> SenderNode::read(const ReceiverNode& from, std::uint64_t first,
-                                           std::uint64_t count, Duration timeout) {
+std::shared_ptr<ReadSeen> SenderNode::read(const sender::Address& from, std::uint64_t first,
+                                           std::uint64_t count, Duration timeout,
+                                           const std::string& query_endpoint) {
   auto seen = std::make_shared<ReadSeen>();
   seen->state = std::make_shared<detail::ReadState>(world_.scheduler);
   sender::ReadSpec spec;
@@ -188,12 +189,13 @@ std::shared_ptr<ReadSeen> SenderNode::read(const ReceiverNode& from, std::uint64
   }
   seen->objects = spec.objects;
   spec.timeout = timeout;
+  spec.query_endpoint = query_endpoint;
   spec.on_key_done = [weak = std::weak_ptr(seen)](const std::string& key, const Status& status) {
     if (const auto told = weak.lock()) {
       told->callbacks.emplace_back(key, status);
     }
   };
-  sender_->submit_read(from.address(), std::move(spec), seen->state);
+  sender_->submit_read(from, std::move(spec), seen->state);
   EXPECT_FALSE(seen->done()) << "the read ended inline";
   return seen;
 }

@@ -113,7 +113,13 @@ class SenderNode {
   std::shared_ptr<PutResult> submit(const sender::Address& to, sender::PutSpec spec);
   /// Reads keys first … first + count - 1 into staged pages full of 0xEE.
   std::shared_ptr<ReadSeen> read(const ReceiverNode& from, std::uint64_t first, std::uint64_t count,
-                                 Duration timeout = std::chrono::seconds(30));
+                                 Duration timeout = std::chrono::seconds(30)) {
+    return read(from.address(), first, count, timeout);
+  }
+  /// `query_endpoint`: an LMCache receiver's.
+  std::shared_ptr<ReadSeen> read(const sender::Address& from, std::uint64_t first,
+                                 std::uint64_t count, Duration timeout = std::chrono::seconds(30),
+                                 const std::string& query_endpoint = {});
   /// Opens, and runs the world until there is an answer.
   StatusOr<std::shared_ptr<StagingReservation>> open(const ReceiverNode& to,
                                                      const std::string& req_id,

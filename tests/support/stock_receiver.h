@@ -1,5 +1,5 @@
 // LMCache's receiver, as its own code behaves: sync (REP, answers in turn, no word for failure) and
-// async (-1 for failure, CancelNotif).
+// async (-1 for failure, CancelNotif); both with a query port.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,6 +28,7 @@ class StockReceiver {
       : world_(world),
         flavour_(flavour),
         address_{"inproc://" + name + "-init", "inproc://" + name + "-alloc"},
+        query_endpoint_("inproc://" + name + "-query"),
         memory_(pages * kPageBytes) {
     agent_ = world.stock.make_agent(memory_);
     for (std::size_t page = 0; page < pages; ++page) {
@@ -46,9 +47,15 @@ class StockReceiver {
             answer_all();
           }
         });
+    query_ = *world.network.bind_server(
+        query_endpoint_, [this](const control::Route& from, std::string_view payload) {
+          heard_.push_back(*wire::decode(payload, {}));
+          answer_query(from, std::get<wire::CacheQueryRequest>(heard_.back()));
+        });
   }
 
   const sender::Address& address() const { return address_; }
+  const std::string& query_endpoint() const { return query_endpoint_; }
   /// Everything that it was ever sent.
   const std::vector<wire::Message>& heard() const { return heard_; }
   template <typename M>
@@ -76,6 +83,29 @@ class StockReceiver {
   std::function<void(wire::XferDlist&)> change_pages;
   std::function<void(wire::NixlMemRegResponse&)> change_mem_reg;
   std::function<void(wire::AllocResponse&)> change_alloc;
+  /// Before a question on the query port is answered: the `number`th, from 1.
+  std::function<void(std::size_t number)> before_query;
+  /// Returns what is said instead, perhaps nothing.
+  std::function<std::vector<std::string>(wire::CacheQueryResponse, std::size_t number)>
+      change_query;
+
+  /// Its chunk goes.
+  void evict(const std::string& key) {
+    const std::int64_t page = data_.at(key);
+    data_.erase(key);
+    free_.insert(free_.begin(), page);
+    std::ranges::fill(
+        std::span(memory_).subspan(static_cast<std::size_t>(page) * kPageBytes, kPageBytes),
+        std::byte{0xDD});
+  }
+  /// Its chunk goes, and comes again in another page.
+  void move(const std::string& key) {
+    const std::vector<std::byte> bytes(chunk(key).begin(), chunk(key).end());
+    evict(key);
+    data_[key] = free_.back();
+    free_.pop_back();
+    std::ranges::copy(bytes, memory_.begin() + data_.at(key) * std::int64_t{kPageBytes});
+  }
 
  private:
   void on_init(const control::Route& from, const wire::Message& message) {
@@ -129,6 +159,25 @@ class StockReceiver {
     return response;
   }
 
+  void answer_query(const control::Route& from, const wire::CacheQueryRequest& query) {
+    const std::size_t number = count<wire::CacheQueryRequest>();
+    if (before_query) {
+      before_query(number);
+    }
+    wire::CacheQueryResponse response;
+    for (const std::string& key : query.keys) {
+      if (const auto found = data_.find(key); found != data_.end()) {
+        response.cached_keys.push_back(key);
+        response.cached_indexes.push_back(found->second);
+      }
+    }
+    const std::vector<std::string> said = change_query ? change_query(std::move(response), number)
+                                                       : std::vector{wire::encode(response)};
+    for (const std::string& bytes : said) {
+      static_cast<void>(query_->send(from, bytes));  // Who asked may be gone.
+    }
+  }
+
   void answer_all() {
     for (const auto& [from, message] : std::exchange(asked_, {})) {
       wire::AllocResponse response;
@@ -152,6 +201,7 @@ class StockReceiver {
   World& world_;
   const Flavour flavour_;
   const sender::Address address_;
+  const std::string query_endpoint_;
   std::vector<std::byte> memory_;
   std::string agent_;
   std::vector<std::int64_t> free_;
@@ -161,6 +211,7 @@ class StockReceiver {
   bool silent_ = false;
   std::unique_ptr<control::Server> init_;
   std::unique_ptr<control::Server> alloc_;
+  std::unique_ptr<control::Server> query_;
 };
 
 }  // namespace baton::testing

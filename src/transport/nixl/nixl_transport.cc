@@ -8,6 +8,7 @@
 #include "src/transport/nixl/host.h"
 #include "src/transport/nixl/inbound_agent.h"
 #include "src/transport/nixl/outbound_agent.h"
+#include "src/transport/nixl/welcome.h"
 #include "src/transport/ucx/offer.h"
 #include "src/transport/ucx/rdma_devices.h"
 
@@ -54,6 +55,12 @@ bool NixlTransport::can_serve(std::string_view offer) const {
 }
 
 Status NixlTransport::attach_plane(RegisteredBuffer& buffer) {
+  if (buffer.page_count() > nixl::kMaxWelcomePages) {
+    return absl::InvalidArgumentError(
+        fmt::format("the buffer has {} pages; nixl names at most {} to a sender: use fewer, larger "
+                    "ones",
+                    buffer.page_count(), nixl::kMaxWelcomePages));
+  }
   buffer_ = &buffer;
   return absl::OkStatus();
 }

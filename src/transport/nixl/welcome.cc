@@ -34,7 +34,9 @@ Status nonsense() {
 
 bool makes_sense(const Welcome& welcome, const Metadata& metadata) {
   const auto bytes = checked_multiply(welcome.page_bytes, welcome.page_count);
-  return bytes.has_value() && *bytes > 0 && covers(metadata, welcome.base_address, *bytes, 0) &&
+  const bool bounded = welcome.page_count > 0 && welcome.page_count <= kMaxWelcomePages &&
+                       welcome.page_bytes >= kMinWelcomePageBytes;
+  return bounded && bytes.has_value() && covers(metadata, welcome.base_address, *bytes, 0) &&
          covers(metadata, welcome.probe_address, kProbeBytes, 0);
 }
 

@@ -8,11 +8,16 @@
 #include <string_view>
 
 #include "baton/status.h"
+#include "src/memory/registered_buffer.h"
 
 namespace baton::transport::nixl {
 
 /// Of an agent's metadata in a welcome: the whole is one sealed message.
 inline constexpr std::size_t kMaxWelcomeMetadataBytes = 48U << 10U;
+/// The writer keeps lists of all pages, of some 100 bytes for each.
+inline constexpr std::uint32_t kMaxWelcomePages = 1U << 20U;
+/// A RegisteredBuffer's pages are no smaller.
+inline constexpr std::uint64_t kMinWelcomePageBytes = RegisteredBuffer::kPageAlignment;
 /// What a writer writes to see that the way is open.
 inline constexpr std::size_t kProbeBytes = 64;
 

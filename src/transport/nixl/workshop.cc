@@ -1,5 +1,8 @@
 #include "src/transport/nixl/workshop.h"
 
+#include <fmt/format.h>
+
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -42,10 +45,11 @@ void Workshop::start(std::unique_ptr<Job> owned) {
     found.mapped()->over();
   });
   auto body = [&job, &reactor = reactor_, over]() mutable {
-    if (job.make) {
-      job.agent = job.make();
-    } else {
-      job.agent = std::unique_ptr<Agent>();
+    try {
+      job.agent = job.make ? job.make() : std::unique_ptr<Agent>();
+    } catch (const std::exception& error) {  // Nobody else would catch it on a thread.
+      job.agent =
+          absl::ResourceExhaustedError(fmt::format("can't make a NIXL agent: {}", error.what()));
     }
     reactor.post(std::move(over));
   };

@@ -7,8 +7,8 @@
 namespace baton::transport {
 namespace {
 
-// What both sides of this version can do.
-constexpr std::string_view kOffer = "3";
+// Not that a peer can read: the version of the control protocol says so.
+constexpr std::string_view kOffer = "2";
 
 }  // namespace
 

@@ -270,5 +270,5 @@ baton_plant(hold-reads-for-ever P5 "a release ends no hold, and its reader is fe
 
 baton_plant(starve-waiting-requests P4 "readers get pages that a request waits for"
   src/receiver/reads.cc
-  [==[return !table_.somebody_waits() && table_.pool().may_hold(*chunk);]==]
-  [==[return (PLANTED || !table_.somebody_waits()) && table_.pool().may_hold(*chunk);]==])
+  [==[return !somebody_waits && table_.pool().may_hold(*chunk);]==]
+  [==[return (PLANTED || !somebody_waits) && table_.pool().may_hold(*chunk);]==])

@@ -193,19 +193,25 @@ TEST_F(ReadsTest, WhoBeatsButNeverReleasesIsRemindedAndThenFenced) {
 TEST_F(ReadsTest, ReadersGetNoPageThatARequestWaitsFor) {
   put(0, 3);
   EXPECT_THAT(ask(request(1, 0, 1)).states, ElementsAre(ReadState::kHit));
+  ASSERT_EQ(receiver_->query_committed(tiny_keys(2, 1), kLease).size(), 1U);
   SenderNode writer(world_, 8);
   writer->open({receiver_.address(), {"waits", 0}, tiny_keys(10, 4), 0, std::chrono::seconds(20)},
                [](const auto& /*opened*/) {});
   ASSERT_TRUE(world_.scheduler.run_until([&] { return receiver_->stats().waiting == 1; }));
   EXPECT_THAT(ask(request(2, 0, 2)).states, ElementsAre(ReadState::kMiss, ReadState::kMiss))
       << "neither what is retained nor what only readers hold";
+  EXPECT_EQ(receiver_->query_committed(tiny_keys(2, 1), 2 * kLease).size(), 0U)
+      << "a query's pin is not extended";
+  EXPECT_THAT(ask(request(4, 2, 1)).states, ElementsAre(ReadState::kMiss)) << "it is for readers";
   ASSERT_TRUE(receiver_->claims().pin(tiny_key(1), world_.scheduler.now() + kLease));
   EXPECT_THAT(ask(request(3, 0, 2)).states, ElementsAre(ReadState::kMiss, ReadState::kHit))
       << "what somebody else holds anyway";
   release(3);
   receiver_->claims().unpin(tiny_key(1));
   release(1);
-  EXPECT_TRUE(world_.scheduler.run_until([&] { return receiver_->stats().waiting == 0; }));
+  EXPECT_EQ(receiver_->stats().waiting, 1U) << "for the query's page";
+  world_.scheduler.run_for(kLease);
+  EXPECT_EQ(receiver_->stats().waiting, 0U);
   EXPECT_EQ(receiver_.pages().reserved, 4U);
 }
 

@@ -81,5 +81,29 @@ TEST(NixlWelcome, ValuesThatMakeNoSense) {
   }
 }
 
+/// As if registered: a peer may claim any length.
+Welcome claiming(std::uint64_t page_bytes, std::uint32_t page_count) {
+  testing::NixlMetadata agent;
+  agent.regions = {{.address = kProbe, .length = 4096},
+                   {.address = kBase, .length = page_bytes * page_count}};
+  agent.count = 2;
+  Welcome welcome = sample();
+  welcome.page_bytes = page_bytes;
+  welcome.page_count = page_count;
+  welcome.metadata = testing::serialise(agent);
+  return welcome;
+}
+
+TEST(NixlWelcome, MorePagesThanAWriterKeepsListsOf) {
+  EXPECT_TRUE(parse_welcome(encode(claiming(kMinWelcomePageBytes, kMaxWelcomePages))).ok());
+  for (const Welcome& welcome : {claiming(1, std::numeric_limits<std::uint32_t>::max()),
+                                 claiming(std::uint64_t{64} << 10U, 1U << 31U),
+                                 claiming(kMinWelcomePageBytes, kMaxWelcomePages + 1),
+                                 claiming(kMinWelcomePageBytes - 1, 7)}) {
+    EXPECT_EQ(parse_welcome(encode(welcome)).status().code(), StatusCode::kDataLoss)
+        << welcome.page_count << " pages of " << welcome.page_bytes;
+  }
+}
+
 }  // namespace
 }  // namespace baton::transport::nixl

@@ -31,7 +31,7 @@ TEST(TcpTicket, HasTheDocumentedBytes) {
   Ticket ticket = some_ticket(std::string("\x7f\0\0\1", 4));
   ticket.secret = Secret(filled<std::array<std::byte, kSecretBytes>>(0xAA));
   ticket.receiver.bytes.fill(0xBB);
-  const std::string expected = std::string("BTNT\3\0\2\0", 8) + std::string(32, '\xAA') +
+  const std::string expected = std::string("BTNT\2\0\2\0", 8) + std::string(32, '\xAA') +
                                std::string(16, '\xBB') + std::string("\x67\x12\4\0\x7f\0\0\1", 8);
   EXPECT_EQ(encode(ticket), expected);
 }
@@ -90,7 +90,7 @@ Hello some_hello() {
 TEST(TcpHello, HasTheDocumentedBytesAndComesBack) {
   const Hello hello = some_hello();
   const HelloBytes bytes = encode(hello);
-  EXPECT_EQ(text_of(bytes), std::string("BTNH\3\0\1\0\3\0\0\0\0\0\0\0", 16) +
+  EXPECT_EQ(text_of(bytes), std::string("BTNH\2\0\1\0\3\0\0\0\0\0\0\0", 16) +
                                 "\x08\x07\x06\x05\x04\x03\x02\x01" + std::string(16, '\x11') +
                                 std::string(16, '\x22') + std::string(32, '\x33'));
   const auto parsed = parse_hello(bytes);
@@ -126,7 +126,7 @@ TEST(TcpHello, NonsenseIsRefused) {
 TEST(TcpChallenge, HasTheDocumentedBytesAndComesBack) {
   const Challenge challenge{.nonce = filled<Nonce>(0x44), .proof = filled<Proof>(0x55)};
   const ChallengeBytes bytes = encode(challenge);
-  EXPECT_EQ(text_of(bytes), std::string("BTNC\3\0\0\0", 8) + std::string(8, '\0') +
+  EXPECT_EQ(text_of(bytes), std::string("BTNC\2\0\0\0", 8) + std::string(8, '\0') +
                                 std::string(32, '\x44') + std::string(32, '\x55'));
   const auto parsed = parse_challenge(bytes);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -157,7 +157,7 @@ TEST(TcpProof, HasTheDocumentedBytesAndNothingElseIsOne) {
   const Proof proof = filled<Proof>(0x66);
   const ProofBytes bytes = encode_proof(proof);
   EXPECT_EQ(text_of(bytes),
-            std::string("BTNP\3\0", 6) + std::string(10, '\0') + std::string(32, '\x66'));
+            std::string("BTNP\2\0", 6) + std::string(10, '\0') + std::string(32, '\x66'));
   EXPECT_EQ(*parse_proof(bytes), proof);
   for (std::size_t at = 0; at < 16; ++at) {
     ProofBytes wrong = bytes;
@@ -168,7 +168,7 @@ TEST(TcpProof, HasTheDocumentedBytesAndNothingElseIsOne) {
 
 TEST(TcpVerdict, HasTheDocumentedBytesAndNothingElseIsOne) {
   const VerdictBytes refused = encode(Verdict::kRefused);
-  EXPECT_EQ(text_of(refused), std::string("BTNA\3\0\1\0", 8) + std::string(8, '\0'));
+  EXPECT_EQ(text_of(refused), std::string("BTNA\2\0\1\0", 8) + std::string(8, '\0'));
   EXPECT_EQ(*parse_verdict(refused), Verdict::kRefused);
   EXPECT_EQ(*parse_verdict(encode(Verdict::kAccepted)), Verdict::kAccepted);
   for (std::size_t at = 0; at < refused.size(); ++at) {
@@ -181,7 +181,7 @@ TEST(TcpVerdict, HasTheDocumentedBytesAndNothingElseIsOne) {
 TEST(TcpProof, CoversTheWholeHello) {
   const ProofContext context = proof_context(some_hello(), filled<Nonce>(0x44));
   EXPECT_EQ(context.plane, "tcp");
-  EXPECT_EQ(context.version, 3);
+  EXPECT_EQ(context.version, 2);
   EXPECT_EQ(context.stream, 1);
   EXPECT_EQ(context.streams, 3);
   EXPECT_EQ(context.connection, 0x0102030405060708U);
