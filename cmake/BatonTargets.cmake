@@ -18,6 +18,8 @@ add_library(baton_compile_options INTERFACE)
 target_compile_features(baton_compile_options INTERFACE cxx_std_20)
 target_include_directories(baton_compile_options INTERFACE
   ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
+# An assertion names its file; where the sources lay on the machine that built them is nobody's business.
+target_compile_options(baton_compile_options INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
 if(BATON_SANITIZER STREQUAL "asan-ubsan")
   set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
