@@ -34,14 +34,14 @@ deb: deps build/build.ninja ## make the Debian packages libbaton, libbaton-dev a
 
 test: build ## build and run every test
 	$(NINJA) -C build
-	ctest --preset release -j2
+	@scripts/ctest.sh release -j2
 
 test-sanitizers: test-asan-ubsan test-tsan ## run the tests under ASan+UBSan and under TSan
 
 .PHONY: test-asan-ubsan test-tsan
 test-asan-ubsan test-tsan: test-%: build-%/build.ninja
 	$(NINJA) -C build-$*
-	ctest --preset $* -j2
+	@scripts/ctest.sh $* -j2
 
 FUZZ_SECONDS ?= 60
 fuzz: deps ## fuzz every decoder for FUZZ_SECONDS each (default 60)
