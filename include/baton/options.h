@@ -46,7 +46,7 @@ struct Options {
   std::size_t pd_buffer_size = 0;
   /// With pd_role: both: how much of it is staging, bytes; 0: half. The rest is the receiver's.
   std::size_t pd_staging_buffer_size = 0;
-  /// LMCache's switch for reads and puts by one process; it says nothing more than pd_role: both.
+  /// LMCache's: a prefiller looks in the decoder's cache. Changes nothing: every sender can read.
   bool pd_bidirectional = false;
   /// Receiver: the address that init, alloc and data ports are bound to.
   std::string pd_peer_host = "127.0.0.1";

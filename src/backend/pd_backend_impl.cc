@@ -188,7 +188,6 @@ Options PdBackend::Impl::options_for(Role role) const {
   options.pd_role = role;
   if (role != Role::kBoth) {
     options.pd_staging_buffer_size = 0;
-    options.pd_bidirectional = false;
   }
   return options;
 }

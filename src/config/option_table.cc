@@ -46,8 +46,10 @@ constexpr std::array kTable{
               "sender: the proxy's port; needed with pd_proxy_host"},
     OptionRow{"pd_skip_proxy_notification", Origin::kLmcache, &Options::pd_skip_proxy_notification,
               kNone, "sender: never tell the proxy"},
-    OptionRow{"pd_bidirectional", Origin::kLmcache, &Options::pd_bidirectional, kNone,
-              "LMCache's switch for one process that puts and reads; true only with pd_role: both"},
+    OptionRow{
+        "pd_bidirectional", Origin::kLmcache, &Options::pd_bidirectional, kNone,
+        "LMCache's: a prefiller looks in the decoder's cache; changes nothing, every sender can "
+        "read"},
     OptionRow{"pd_allocation_timeout_sec", Origin::kLmcache,
               Seconds{&Options::pd_admission_timeout_ms, "pd_admission_timeout_ms"}, kTimeMs,
               "pd_admission_timeout_ms in seconds", kFinite},

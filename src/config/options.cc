@@ -200,11 +200,6 @@ Status check_roles(const Options& options) {
         "leave it out",
         options.pd_staging_buffer_size));
   }
-  if (options.pd_bidirectional) {
-    return invalid(
-        "pd_bidirectional is true, but pd_role is not both; a process that puts and reads, and is "
-        "put to and read from, has pd_role: both");
-  }
   return absl::OkStatus();
 }
 

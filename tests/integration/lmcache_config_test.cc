@@ -26,10 +26,12 @@ std::unique_ptr<PdBackend> started(const std::string& file, Environment environm
 }
 
 TEST(LmcacheConfig, AHandoff) {
-  for (const char* decoder : {"decoder.yaml", "xpyd-decoder.yaml"}) {
-    for (const char* prefiller : {"prefiller.yaml", "xpyd-prefiller.yaml"}) {
-      auto decode = started(
-          decoder, {{"LMCACHE_PD_PEER_INIT_PORT", "0"}, {"LMCACHE_PD_PEER_ALLOC_PORT", "0"}});
+  for (const char* decoder : {"decoder.yaml", "xpyd-decoder.yaml", "bidirectional-decoder.yaml"}) {
+    for (const char* prefiller :
+         {"prefiller.yaml", "xpyd-prefiller.yaml", "bidirectional-prefiller.yaml"}) {
+      auto decode = started(decoder, {{"LMCACHE_PD_PEER_INIT_PORT", "0"},
+                                      {"LMCACHE_PD_PEER_ALLOC_PORT", "0"},
+                                      {"LMCACHE_PD_PEER_QUERY_PORT", "0"}});
       auto prefill = started(prefiller, {{"LMCACHE_PD_SKIP_PROXY_NOTIFICATION", "True"}});
       ASSERT_TRUE(decode != nullptr && prefill != nullptr);
       TransferSpec to = transfer_to(*decode, "request", 4);

@@ -77,6 +77,17 @@ TEST(LmcacheFiles, OldNames) {
   EXPECT_EQ(decoder.options.pd_buffer_size, 2'113'929'216U);
 }
 
+TEST(LmcacheFiles, BidirectionalOnes) {
+  const ParsedOptions prefiller = loaded("bidirectional-prefiller");
+  EXPECT_EQ(prefiller.options.pd_role, Role::kSender);
+  EXPECT_TRUE(prefiller.options.pd_bidirectional);
+  const ParsedOptions decoder = loaded("bidirectional-decoder");
+  EXPECT_EQ(decoder.options.pd_role, Role::kReceiver);
+  EXPECT_TRUE(decoder.options.pd_bidirectional);
+  EXPECT_THAT(decoder.options.pd_peer_query_port, ElementsAre(7500, 7501));
+  EXPECT_TRUE(loaded("prefiller", {{"LMCACHE_PD_BIDIRECTIONAL", "true"}}).options.pd_bidirectional);
+}
+
 TEST(LmcacheFiles, ValuesAreReadAsLmcacheConvertsThem) {
   const ParsedOptions parsed = loaded("prefiller-full");
   EXPECT_EQ(parsed.options.chunk_size, 256U);
