@@ -29,6 +29,10 @@ Known find_key(std::string_view name) {
     return {true, row};
   }
   const std::span<const std::string_view> foreign = lmcache_foreign_keys();
+  constexpr std::string_view kEncoderCache = "ec_";  // and any of LMCache's keys
+  if (name.starts_with(kEncoderCache)) {
+    return {true, nullptr};
+  }
   return {std::find(foreign.begin(), foreign.end(), name) != foreign.end(), nullptr};
 }
 

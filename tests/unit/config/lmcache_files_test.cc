@@ -100,6 +100,13 @@ TEST(LmcacheFiles, ValuesAreReadAsLmcacheConvertsThem) {
                           HasSubstr("extra_config (line 9)")));
 }
 
+TEST(LmcacheFiles, TheEncoderCachesKeysMeanNothing) {
+  const auto parsed =
+      parse_options("pd_role: sender\npd_buffer_size: 1\nec_local_disk: /tmp/ec\nec: {a: 1}\n", "");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->notes, ElementsAre(HasSubstr("ec_local_disk (line 3), ec (line 4)")));
+}
+
 TEST(LmcacheFiles, ManyMeaninglessKeysAreCounted) {
   std::string yaml = "pd_role: sender\npd_buffer_size: 1\n";
   Environment environment;
