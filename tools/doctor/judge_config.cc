@@ -56,20 +56,32 @@ void judge_lack_of_memlock(const HostFacts& host, const Options& options, Findin
        memlock_remedy(locked)});
 }
 
-void judge_nixl(const HostFacts& host, const Options& options, Findings& out) {
+/// What asks for NIXL, and what does without it.
+struct NixlUse {
+  std::string_view setting;
+  std::string_view offered;
+  std::string_view instead;
+};
+constexpr NixlUse kNixlTransport{"pd_transport is nixl", "offers nixl",
+                                 "set pd_transport: auto, which takes tcp"};
+constexpr NixlUse kNixlForStockPeers{"pd_stock_peers is allow", "meets LMCache's peers over NIXL",
+                                     "set pd_stock_peers: refuse"};
+
+void judge_nixl(const HostFacts& host, const Options& options, const NixlUse& use, Findings& out) {
   const bool rdma = any_active_port(host.rdma_devices);
   if (!transport::has_nixl()) {
     out.push_back(
-        {Level::kError, "transports", "pd_transport is nixl, but this Baton was built without NIXL",
-         "build it with -DBATON_WITH_NIXL=ON (docs/interop.md); or set pd_transport: auto"});
+        {Level::kError, "transports",
+         fmt::format("{}, but this Baton was built without NIXL", use.setting),
+         fmt::format("build it with -DBATON_WITH_NIXL=ON (docs/interop.md); or {}", use.instead)});
   } else if (!rdma && !options.insecure_data_plane) {
     out.push_back(
         {Level::kError, "transports",
-         "pd_transport is nixl, but no RDMA port that it can use is ACTIVE",
-         "set pd_transport: auto, which takes tcp; or, to try out nixl over UCX's own TCP, "
-         "insecure_data_plane: true"});
+         fmt::format("{}, but no RDMA port that it can use is ACTIVE", use.setting),
+         fmt::format("{}; or, to try out nixl over UCX's own TCP, insecure_data_plane: true",
+                     use.instead)});
   } else {
-    out.push_back({Level::kOk, "transports", "offers nixl", ""});
+    out.push_back({Level::kOk, "transports", std::string(use.offered), ""});
     if (!rdma) {
       out.push_back(
           {Level::kWarning, "transports",
@@ -82,7 +94,7 @@ void judge_nixl(const HostFacts& host, const Options& options, Findings& out) {
 
 void judge_transport(const HostFacts& host, const Options& options, Findings& out) {
   if (options.pd_transport == TransportChoice::kNixl) {
-    judge_nixl(host, options, out);
+    judge_nixl(host, options, kNixlTransport, out);
     return;
   }
   const TransportPlan plan = plan_transports(host, options);
@@ -120,7 +132,7 @@ void judge_transport(const HostFacts& host, const Options& options, Findings& ou
          "write anywhere in the process",
          "for experiments only; leave it out, and set pd_transport: tcp where there is no "
          "RDMA"});
-  } else if (options.insecure_data_plane) {
+  } else if (options.insecure_data_plane && options.pd_stock_peers == StockPeers::kRefuse) {
     out.push_back({Level::kNote, "transports",
                    "insecure_data_plane says nothing here: ucx isn't offered", "leave it out"});
   }
@@ -216,6 +228,9 @@ Findings judge_config(const HostFacts& host, const ConfigFacts& config) {
   }
   const Options& options = config.parsed->options;
   judge_transport(host, options, out);
+  if (options.pd_stock_peers == StockPeers::kAllow) {
+    judge_nixl(host, options, kNixlForStockPeers, out);
+  }
   judge_memory(host, options, out);
   judge_lack_of_memlock(host, options, out);
   judge_memlock(host, options, out);

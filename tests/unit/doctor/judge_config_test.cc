@@ -7,6 +7,7 @@
 namespace baton::doctor {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::Field;
 using ::testing::HasSubstr;
@@ -137,6 +138,29 @@ TEST(JudgeConfig, NixlHasToBeBuiltInAndNeedsRdmaOrLeave) {
   config.parsed->options.insecure_data_plane = true;
   EXPECT_THAT(judge_config(without_rdma, config),
               Contains(is(Level::kWarning, "transports", "nixl goes over UCX's own TCP")));
+}
+
+TEST(JudgeConfig, StockPeersNeedNixlAsItsTransportDoes) {
+  ConfigFacts config = receiver(kMiB);
+  EXPECT_THAT(judge_config(plain_host(), config),
+              Not(Contains(Field(&Finding::what, HasSubstr("NIXL")))));
+  config.parsed->options.pd_stock_peers = StockPeers::kAllow;
+  const HostFacts without_rdma;
+  if (!transport::has_nixl()) {
+    EXPECT_THAT(judge_config(roce_host(), config),
+                Contains(is(Level::kError, "transports",
+                            "pd_stock_peers is allow, but this Baton was built without NIXL")));
+    return;
+  }
+  EXPECT_THAT(
+      judge_config(without_rdma, config),
+      Contains(is(Level::kError, "transports", "pd_stock_peers is allow, but no RDMA port")));
+  EXPECT_THAT(judge_config(roce_host(), config),
+              Contains(is(Level::kOk, "transports", "meets LMCache's peers over NIXL")));
+  config.parsed->options.insecure_data_plane = true;
+  EXPECT_THAT(judge_config(without_rdma, config),
+              AllOf(Contains(is(Level::kWarning, "transports", "nixl goes over UCX's own TCP")),
+                    Not(Contains(is(Level::kNote, "transports", "says nothing here")))));
 }
 
 TEST(JudgeConfig, WarnsOfTheInsecurePlaneWhereItIsUsed) {
