@@ -45,10 +45,8 @@ Made make_ucx(Reactor& reactor, const Epoch& self, const Options& options,
 
 Made make_nixl(Reactor& reactor, const Epoch& self, const Options& options,
                std::uint32_t worker_id) {
-  transport::NixlOptions nixl;
+  transport::NixlOptions nixl = nixl_options(options);
   nixl.line = line_of(options, options.pd_peer_ucx_port, worker_id);
-  nixl.insecure = options.insecure_data_plane;
-  nixl.stall_limit = options.pd_ucx_stall_timeout_ms;
   return transport::make_nixl_transport(reactor, self, std::move(nixl));
 }
 
@@ -63,6 +61,13 @@ Made attached(Made made, RegisteredBuffer& buffer) {
 }
 
 }  // namespace
+
+transport::NixlOptions nixl_options(const Options& options) {
+  transport::NixlOptions nixl;
+  nixl.insecure = options.insecure_data_plane;
+  nixl.stall_limit = options.pd_ucx_stall_timeout_ms;
+  return nixl;
+}
 
 StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
     Reactor& reactor, const Epoch& self, const Options& options, std::uint32_t worker_id,
@@ -106,9 +111,7 @@ StatusOr<std::unique_ptr<transport::StockPlane>> make_stock_plane_on_loop(
   if (options.pd_stock_peers == StockPeers::kRefuse) {
     return nullptr;
   }
-  transport::NixlOptions nixl;
-  nixl.insecure = options.insecure_data_plane;
-  auto plane = transport::make_stock_plane(reactor, self, std::move(nixl), buffer);
+  auto plane = transport::make_stock_plane(reactor, self, nixl_options(options), buffer);
   if (!plane.ok()) {
     return Status(plane.status().code(), fmt::format("pd_stock_peers is allow, but {}",
                                                      std::string(plane.status().message())));

@@ -10,6 +10,7 @@
 #include "src/base/epoch.h"
 #include "src/base/scheduler.h"
 #include "src/memory/registered_buffer.h"
+#include "src/transport/nixl/nixl_options.h"
 #include "src/transport/stock_plane.h"
 #include "src/transport/transport.h"
 
@@ -20,6 +21,9 @@ namespace baton {
 StatusOr<std::vector<std::unique_ptr<transport::Transport>>> make_transports_on_loop(
     Reactor& reactor, const Epoch& self, const Options& options, std::uint32_t worker_id,
     RegisteredBuffer& buffer);
+
+/// What both users of NIXL are told: the transport, which adds its line, and the stock plane.
+transport::NixlOptions nixl_options(const Options& options);
 
 /// Null if stock peers are refused; kUnimplemented if this Baton was built without NIXL. On the
 /// loop.

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
+#include "src/backend/transports.h"
 #include "src/transport/nixl/nixl.h"
 #include "tests/support/backend_pair.h"
 
@@ -24,6 +27,15 @@ TEST(StockPeersAllowed, WithoutNixlTheStartFailsAndSaysWhatToBuild) {
     EXPECT_THAT(message, HasSubstr("pd_stock_peers is allow, but"));
     EXPECT_THAT(message, HasSubstr("-DBATON_WITH_NIXL=ON"));
   }
+}
+
+TEST(StockPeersAllowed, TheirPlaneIsToldWhatTheNixlTransportIs) {
+  Options options;
+  options.insecure_data_plane = true;
+  options.pd_ucx_stall_timeout_ms = std::chrono::milliseconds(1'234);
+  const transport::NixlOptions nixl = nixl_options(options);
+  EXPECT_TRUE(nixl.insecure);
+  EXPECT_EQ(nixl.stall_limit, std::chrono::milliseconds(1'234));
 }
 
 }  // namespace
