@@ -31,7 +31,10 @@ bool Receiver::serve_stock_init(const control::Route& from, const wire::Message&
   }
   if (!why.ok()) {
     ++refused_handshakes_;
-    log::limited_warning("handshake of an LMCache sender refused: {}", std::string(why.message()));
+    // Also where Baton's NIXL is to blame: each try costs an agent.
+    strike(from, "init port",
+           Status(why.code(), fmt::format("handshake of an LMCache sender refused: {}",
+                                          std::string(why.message()))));
   }
   schedule_sweep();
   static_cast<void>(init_->send(from, wire::encode(response)));

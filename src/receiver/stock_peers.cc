@@ -62,16 +62,20 @@ StatusOr<wire::NixlInitResponse> StockPeers::introduce(const control::Route& fro
   if (message.local_meta_bytes.empty()) {
     return absl::InvalidArgumentError(std::string("its agent's metadata are empty"));
   }
+  auto name = plane_.check(message.local_meta_bytes);
+  if (!name.ok()) {
+    return name.status();  // Nonsense costs no agent, which takes long to make.
+  }
+  if (name->empty() || name->size() > config_.limits.max_string_bytes) {
+    return absl::InvalidArgumentError(
+        fmt::format("its agent's name has {} bytes; 1 to {} are allowed", name->size(),
+                    config_.limits.max_string_bytes));
+  }
   auto door = plane_.open_door();
   if (!door.ok()) {
     return door.status();
   }
-  auto name = plane_.introduce(door->id, message.local_meta_bytes);
-  if (name.ok() && (name->empty() || name->size() > config_.limits.max_string_bytes)) {
-    name =
-        absl::InvalidArgumentError(fmt::format("its agent's name has {} bytes; 1 to {} are allowed",
-                                               name->size(), config_.limits.max_string_bytes));
-  }
+  name = plane_.introduce(door->id, message.local_meta_bytes);
   if (!name.ok()) {
     revoke(unnamed_, door->id);
     return name.status();

@@ -42,6 +42,10 @@ class StockPlane {
     std::string metadata;            ///< of an agent made for this peer
     std::vector<PageAddress> pages;  ///< the attached buffer's, by page number
   };
+  /// The name of the agent whose metadata (hostile input) these could be; makes nothing. To be
+  /// asked before open_door(), which costs an agent.
+  virtual StatusOr<std::string> check(std::string_view metadata) const = 0;
+
   /// Makes the agent. kUnavailable if NIXL can't.
   virtual StatusOr<Door> open_door() = 0;
 

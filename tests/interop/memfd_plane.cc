@@ -28,6 +28,14 @@ MemfdPlane::Mapping::~Mapping() {
   }
 }
 
+StatusOr<std::string> MemfdPlane::check(std::string_view metadata) const {
+  const std::size_t end = metadata.find('|', kHead.size());
+  if (!metadata.starts_with(kHead) || end == std::string_view::npos) {
+    return bad();
+  }
+  return std::string(metadata.substr(kHead.size(), end - kHead.size()));
+}
+
 StatusOr<transport::StockPlane::Door> MemfdPlane::open_door() {
   Door door;
   door.id = ++last_;
@@ -45,15 +53,11 @@ StatusOr<transport::StockPlane::Door> MemfdPlane::open_door() {
 
 StatusOr<std::string> MemfdPlane::introduce(transport::StockPeerId peer,
                                             std::string_view metadata) {
-  if (!metadata.starts_with(kHead)) {
-    return bad();
+  auto name = check(metadata);
+  if (!name.ok()) {
+    return name;
   }
   metadata.remove_prefix(kHead.size());
-  const std::size_t end = metadata.find('|');
-  if (end == std::string_view::npos) {
-    return bad();
-  }
-  std::string name(metadata.substr(0, end));
   std::uint64_t numbers[4] = {};
   for (std::uint64_t& number : numbers) {
     metadata.remove_prefix(metadata.find('|') == std::string_view::npos ? metadata.size()

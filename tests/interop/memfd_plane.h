@@ -22,6 +22,7 @@ class MemfdPlane final : public transport::StockPlane {
   MemfdPlane(Scheduler& scheduler, RegisteredBuffer& buffer)
       : scheduler_(scheduler), buffer_(buffer) {}
 
+  StatusOr<std::string> check(std::string_view metadata) const override;
   StatusOr<Door> open_door() override;
   StatusOr<std::string> introduce(transport::StockPeerId peer, std::string_view metadata) override;
   Status set_pages(transport::StockPeerId peer, transport::PageMemory memory,

@@ -25,13 +25,20 @@ std::string StockHub::metadata_of(const std::string& agent) const {
   return "metadata of " + agent;
 }
 
-StatusOr<std::string> StockHub::load(const std::string& agent, std::string_view metadata) {
+StatusOr<std::string> StockHub::name_in(std::string_view metadata) const {
   constexpr std::string_view kHead = "metadata of ";
   const std::string name(metadata.substr(std::min(kHead.size(), metadata.size())));
   if (!metadata.starts_with(kHead) || !agents_.contains(name)) {
     return absl::InvalidArgumentError(std::string("these are no agent's metadata"));
   }
-  agents_.at(agent).loaded.insert(name);
+  return name;
+}
+
+StatusOr<std::string> StockHub::load(const std::string& agent, std::string_view metadata) {
+  auto name = name_in(metadata);
+  if (name.ok()) {
+    agents_.at(agent).loaded.insert(*name);
+  }
   return name;
 }
 
@@ -111,6 +118,10 @@ void StockHub::set_paused(bool paused) {
 }
 
 // ---- HubPlane ----------------------------------------------------------------------------------
+
+StatusOr<std::string> HubPlane::check(std::string_view metadata) const {
+  return hub_.name_in(metadata);
+}
 
 StatusOr<transport::StockPlane::Door> HubPlane::open_door() {
   if (closed_) {

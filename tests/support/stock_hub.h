@@ -33,6 +33,8 @@ class StockHub {
   /// Registers the memory; returns the new agent's name.
   std::string make_agent(std::span<std::byte> memory);
   std::string metadata_of(const std::string& agent) const;
+  /// Whose metadata these are.
+  StatusOr<std::string> name_in(std::string_view metadata) const;
   /// `agent` may write to the one whose metadata these are; returns that one's name.
   StatusOr<std::string> load(const std::string& agent, std::string_view metadata);
   /// `address` … lies in what `agent` has registered.
@@ -85,6 +87,7 @@ class HubPlane final : public transport::StockPlane {
       : hub_(hub), scheduler_(scheduler), buffer_(buffer) {}
   ~HubPlane() override { close(); }
 
+  StatusOr<std::string> check(std::string_view metadata) const override;
   StatusOr<Door> open_door() override;
   StatusOr<std::string> introduce(transport::StockPeerId peer, std::string_view metadata) override;
   Status set_pages(transport::StockPeerId peer, transport::PageMemory memory,
@@ -97,6 +100,8 @@ class HubPlane final : public transport::StockPlane {
   void close() override;
 
   std::size_t doors() const { return doors_.size(); }
+  /// How many agents were ever made.
+  std::uint64_t opened() const { return last_; }
   std::size_t writes() const { return writes_; }
 
  private:

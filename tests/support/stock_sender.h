@@ -54,6 +54,9 @@ class StockSender {
   wire::NixlMemRegRequest mem_reg_request(const std::string& agent_name) const {
     return {agent_name, local_id_, wire::encode_xfer_dlist(pages())};
   }
+  void send_init(const wire::Message& message) {
+    EXPECT_TRUE(init_->send(wire::encode(message)).ok());
+  }
   wire::Message ask_init(const wire::Message& message) {
     return ask_init_raw(wire::encode(message));
   }

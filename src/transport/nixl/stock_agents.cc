@@ -61,6 +61,14 @@ std::vector<PageAddress> StockAgents::own_pages() const {
   return pages;
 }
 
+StatusOr<std::string> StockAgents::check(std::string_view metadata) const {
+  auto checked = check_metadata(metadata);
+  if (!checked.ok()) {
+    return checked.status();
+  }
+  return std::move(checked->agent_name);
+}
+
 StatusOr<StockPlane::Door> StockAgents::open_door() {
   if (closed_) {
     return absl::FailedPreconditionError(std::string("the stock plane is closed"));

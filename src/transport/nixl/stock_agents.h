@@ -27,6 +27,7 @@ class StockAgents final : public StockPlane {
                                                        RegisteredBuffer& buffer);
   ~StockAgents() override;
 
+  StatusOr<std::string> check(std::string_view metadata) const override;
   StatusOr<Door> open_door() override;
   StatusOr<std::string> introduce(StockPeerId peer, std::string_view metadata) override;
   Status set_pages(StockPeerId peer, PageMemory memory,

@@ -368,6 +368,20 @@ TEST_P(StockReceiver, BadMetadataAreRefusedWithAnAnswer) {
     world.scheduler.run_ready();
     EXPECT_EQ(receiver.plane().doors(), 0U);
   }
+  EXPECT_EQ(receiver.plane().opened(), 0U) << "an agent takes long to make";
+}
+
+TEST_P(StockReceiver, WhoGoesOnBringingBadMetadataIsCutOff) {
+  StockSender peer(world, receiver, GetParam(), "bad");
+  const wire::Message nonsense = wire::NixlInitRequest{"nonsense", {}};
+  for (int i = 0; i < 15; ++i) {
+    EXPECT_EQ(peer.ask_init(nonsense), wire::Message(wire::NixlInitResponse()));
+  }
+  EXPECT_EQ(receiver->stats().cut_off, 0U);
+  peer.send_init(nonsense);
+  world.scheduler.run_ready();
+  EXPECT_EQ(receiver->stats().cut_off, 1U);
+  EXPECT_NE(sender("good"), nullptr);
 }
 
 TEST_P(StockReceiver, BadPagesAreRefusedWithAnAnswer) {
