@@ -9,7 +9,10 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+
+#include "src/config/option_docs.h"
 
 namespace baton {
 namespace {
@@ -139,6 +142,31 @@ TEST_F(ConfigCommand, Json) {
   EXPECT_EQ(setting(bad.json(), "pd_role").at("refused"), true);
   EXPECT_THAT(bad.json().at("errors").at(0).get<std::string>(), HasSubstr("pd_role is 'boss'"));
   EXPECT_EQ(run("check --json " + dir_ + "/none.yaml").json().at("starts"), false);
+}
+
+TEST_F(ConfigCommand, NoKeyIsLeftOut) {
+  const std::set<std::string> without_a_value = {
+      "pd_allocation_timeout_sec", "pd_shutdown_timeout_sec", "pd_condition_poll_interval_sec",
+      "transfer_channel", "nixl_backends"};
+  const std::string file = write(kSender);
+  const Json settings = run("check --json " + file).json().at("settings");
+  const std::string table = run("check " + file).output;
+  std::size_t explained = 0;
+  for (const OptionDoc& doc : option_docs()) {
+    if (without_a_value.contains(doc.name)) {
+      continue;
+    }
+    const Json one = setting({{"settings", settings}}, doc.name);
+    ASSERT_FALSE(one.is_null()) << doc.name;
+    EXPECT_EQ(one.at("meaning"), doc.meaning);
+    EXPECT_FALSE(doc.meaning.empty()) << doc.name;
+    EXPECT_EQ(one.at("type"), doc.type);
+    EXPECT_EQ(one.at("range"), doc.range);
+    EXPECT_EQ(one.at("default"), doc.default_value);
+    EXPECT_THAT(table, HasSubstr("\n" + doc.name + " "));
+    ++explained;
+  }
+  EXPECT_EQ(settings.size(), explained) << "a key twice, or one that the README doesn't have";
 }
 
 TEST_F(ConfigCommand, HelpAndWrongArguments) {
