@@ -19,10 +19,27 @@ using namespace ::baton::testing;  // NOLINT: the fixture's vocabulary
 constexpr std::uint32_t kPages = 256;
 constexpr std::uint32_t kChunks = 8;
 
-enum Order : std::uint64_t { kQuit, kPut, kPutDamaged, kPutAndCancel };
+enum Order : std::uint64_t { kQuit, kPut, kPutDamaged, kPutAndCancel, kCancel };
 
 std::string name_of(std::uint64_t number) {
   return "cmpl-" + std::to_string(number);
+}
+
+/// Cancels a request of which half has arrived, and one whose put is under way and can't end: there
+/// is nobody at its ports. True if both were cancelled.
+bool cancel_two(PdBackend& prefill, std::uint16_t init, std::uint16_t alloc, std::uint64_t number) {
+  const auto keys = small_keys(number * kChunks, kChunks);
+  const auto objects = staged(prefill, number * kChunks, kChunks);
+  const auto half = [&](std::size_t first, const TransferSpec& to) {
+    return prefill.batched_submit_put_task(std::span(keys).subspan(first, kChunks / 2),
+                                           std::span(objects).subspan(first, kChunks / 2), to);
+  };
+  const auto arrived = half(0, transfer_to(init, alloc, name_of(number), kChunks, false));
+  const std::string nowhere = name_of(number) + "-nowhere";
+  const auto waiting = half(kChunks / 2, transfer_to(1, 2, nowhere, kChunks / 2));
+  return arrived.ok() && arrived->wait(30s).ok() && prefill.cancel_request(name_of(number)).ok() &&
+         waiting.ok() && prefill.cancel_request(nowhere).ok() &&
+         absl::IsCancelled(waiting->wait(30s));
 }
 
 /// Takes orders: a kind and a number; answers each with whether the put was a success.
@@ -46,6 +63,10 @@ int run_sender(const Wire& wire, ProxyKind kind) {
       return 0;
     }
     const std::uint64_t number = *wire.receive();
+    if (*order == kCancel) {
+      wire.send(cancel_two(*prefill, init, alloc, number) ? 1 : 0);
+      continue;
+    }
     const auto keys = small_keys(number * kChunks, kChunks);
     if (*order == kPutDamaged) {
       damaged.insert(keys[3].to_string());  // Nothing is under way: the loop doesn't look.
@@ -81,12 +102,12 @@ class StockProxyTest : public ::testing::Test {
     child.wire().send(decode->init_port());
     child.wire().send(decode->alloc_port());
   }
-  /// True if the put was a success.
+  /// True if the put was a success, or what was to be cancelled was.
   bool order(const Child& child, Order kind) {
     child.wire().send(kind);
     child.wire().send(++last);
     const bool good = child.wire().receive() == 1U;
-    if (good) {
+    if (good && kind != kCancel) {
       ++expected[name_of(last)];
     }
     return good;
@@ -113,6 +134,7 @@ TEST_F(StockProxyTest, ItsLoopGoesOnThroughSuccessFailureCancelAndRestart) {
     EXPECT_TRUE(order(sender, kPut));
     EXPECT_FALSE(order(sender, kPutDamaged));
     order(sender, kPutAndCancel);  // Either may win.
+    EXPECT_TRUE(order(sender, kCancel));
   }
   EXPECT_TRUE(order(sender, kPut));
   // Words of one sender come in order: what it had to say before has been heard.
