@@ -88,6 +88,16 @@ Seeds xfer_dlist_seeds() {
   seeds["vram"] = wire::encode_xfer_dlist(vram);
   seeds["protocol_5"] = seeds["one"];
   seeds["protocol_5"][1] = 5;
+  // NIXL's wheels: another module name, in a frame that is as much longer.
+  constexpr std::string_view kModule = "nixl._bindings";
+  std::string wheel = seeds["one"];
+  wheel.replace(wheel.find(kModule), kModule.size(), "nixl_cu12._bindings");
+  wheel[wheel.find("nixl_cu12") - 1] += 5;
+  wheel[3] += 5;
+  seeds["wheel"] = wheel;
+  wire::XferDlist overlapping = pages(3);
+  overlapping.descriptors[2].address -= 1;
+  seeds["overlapping"] = wire::encode_xfer_dlist(overlapping);
   return seeds;
 }
 
