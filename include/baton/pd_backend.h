@@ -179,7 +179,7 @@ class PdBackend {
   /// kNotFound if there is none.
   Status cancel_request(const std::string& req_id);
   BackendStats stats();
-  /// "shm", "tcp": what the options allow, in order of preference.
+  /// "shm", "ucx", "tcp", "nixl": what the options allow, in order of preference.
   std::vector<std::string> transports() const;
   /// Sender: those really in use, agreed with the receivers that it is connected to now.
   std::vector<std::string> transports_in_use();
