@@ -29,6 +29,16 @@ if(NOT NIXL_INCLUDE_DIR OR NOT NIXL_LIBRARY OR NOT NIXL_BUILD_LIBRARY)
     "PKG_CONFIG_PATH to the folder of its nixl.pc; or configure with -DBATON_WITH_NIXL=OFF")
 endif()
 
+# NIXL's Python module, which its build may leave out; empty then. The tests use it.
+set(nixl_python_dir)
+foreach(prefix ${hints})
+  file(GLOB found ${prefix}/lib*/python3*/*-packages/nixl*/_bindings*.so
+    ${prefix}/lib/*/python3*/*-packages/nixl*/_bindings*.so)
+  foreach(module ${found})
+    get_filename_component(nixl_python_dir ${module}/../.. ABSOLUTE)
+  endforeach()
+endforeach()
+
 # Installed programs find the same NIXL and UCX that these do.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 
