@@ -108,6 +108,9 @@ class NixlAgent:
     def deserialize_descs(self, data):
         return self.agent.deserialize_descs(data)
 
+    def notify(self, agent, text):
+        self.agent.send_notif(agent.decode(), text)
+
     def prep_pages(self, agent, descs):
         return self.agent.prep_xfer_dlist(agent, descs, mem_type="cpu")
 

@@ -294,6 +294,36 @@ class BadInputToBaton(WithReceiver):
         self.assertEqual([bytes.fromhex(t) for t in got], [chunk_bytes(0x7000 + i) for i in range(2)])
 
 
+class Notifications(WithReceiver):
+    """LMCache sends none, and nobody at Baton's listens."""
+
+    def setUp(self):
+        if not OVER_NIXL:
+            self.skipTest("needs NIXL")
+        super().setUp()
+
+    def test_some_are_dropped(self):
+        sender = self.sender(True).connect()
+        for _ in range(100):
+            sender.agent.notify(sender.receiver_agent, b"written")
+        sender.put("r", 1, 2)
+        self.assertEqual([bytes.fromhex(text) for text in self.baton.ask("claim", "r", 1, 2)],
+                         [chunk_bytes(1), chunk_bytes(2)])
+
+    def test_a_flood_ends_the_agent(self):
+        sender = self.sender(True).connect()
+        [page] = sender.put("r", 1, 1)["remote_indexes"]
+        with self.assertRaises(Exception):
+            for _ in range(300):  # 300 MB at most
+                for _ in range(1000):
+                    sender.agent.notify(sender.receiver_agent, b"x" * 1024)
+                sender.agent.transfer("WRITE", sender.pages, [0], sender.remote, [page])
+        other = self.sender(True).connect()
+        other.put("s", 10, 2)
+        self.assertEqual([bytes.fromhex(text) for text in self.baton.ask("claim", "s", 10, 2)],
+                         [chunk_bytes(10), chunk_bytes(11)])
+
+
 class WithSender(unittest.TestCase):
     def setUp(self):
         self.baton = Baton("sender")

@@ -84,7 +84,7 @@ class Sender(Base):
         init.send(encode("NixlInitRequest", local_meta_bytes=self.agent.get_agent_metadata()))
         answer = decode(init.recv())
         assert answer["type"] == "NixlInitResponse", answer
-        name = self.agent.add_remote_agent(answer["remote_meta_bytes"])
+        name = self.receiver_agent = self.agent.add_remote_agent(answer["remote_meta_bytes"])
         init.send(encode("NixlMemRegRequest", remote_agent_name=answer["remote_agent_name"],
                          local_id=self.local_id, local_xfer_dlist_bytes=self.page_list()))
         answer = decode(init.recv())

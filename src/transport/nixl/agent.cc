@@ -15,6 +15,10 @@ constexpr const char* kBackend = "UCX";
 /// Should an event be missed, what waits for it waits as long.
 constexpr std::uint64_t kProgressPauseUs = 100'000;
 constexpr std::size_t kProbePageBytes = 4096;
+/// Between two looks. LMCache's peers and Baton's send none.
+constexpr std::size_t kMaxNotificationBytes = 1U << 20U;
+/// What one takes beside its text.
+constexpr std::size_t kNotificationBytes = 64;
 
 Status to_status(nixl_status_t status, const char* what) {
   if (status == NIXL_SUCCESS) {
@@ -244,6 +248,28 @@ StatusOr<std::unique_ptr<Request>> Agent::request(Direction direction,
     return made;
   }
   return std::unique_ptr<Request>(new Request(std::move(handle)));
+}
+
+Status Agent::drop_notifications() const {
+  nixl_notifs_t notifications;
+  Status got = guarded("NIXL does not give the peer's notifications",
+                       [&] { return nixl_->agent.getNotifs(notifications); });
+  if (!got.ok()) {
+    return got;
+  }
+  std::size_t bytes = 0;
+  for (const auto& [sender, texts] : notifications) {
+    for (const nixl_blob_t& text : texts) {
+      bytes += sender.size() + text.size() + kNotificationBytes;
+    }
+  }
+  if (bytes > kMaxNotificationBytes) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "the peer sends too many notifications: {} bytes of them since the last look; at most {} "
+        "are dropped",
+        bytes, kMaxNotificationBytes));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace baton::transport::nixl

@@ -78,6 +78,11 @@ class Agent {
   StatusOr<std::unique_ptr<Request>> request(Direction direction,
                                              std::span<const Range> ranges) const;
 
+  /// Notifications of the peer's, which nobody here listens to: NIXL would keep them for as long as
+  /// the agent lives. kResourceExhausted if more came since the last time than an honest peer
+  /// sends.
+  Status drop_notifications() const;
+
  private:
   struct Nixl;
   explicit Agent(std::unique_ptr<Nixl> nixl);

@@ -13,7 +13,8 @@ InboundAgent::InboundAgent(Reactor& reactor, Workshop& workshop, const NixlOptio
                            const AgentOptions& agent_options, std::string name,
                            const RegisteredBuffer& buffer, UniqueFd socket, const tcp::Hello& hello,
                            const Secret& secret, Retire retire, Ended ended)
-    : buffer_(buffer),
+    : reactor_(reactor),
+      buffer_(buffer),
       hello_(hello),
       secret_(secret),
       retire_(std::move(retire)),
@@ -59,6 +60,11 @@ void InboundAgent::on_made(Workshop::MadeAgent agent) {
   Status status = agent.status();
   if (status.ok()) {
     agent_ = *std::move(agent);
+    notifications_.emplace(reactor_, *agent_, [this](const Status& why) {
+      log::warning("nixl: peer {} is cut off: {}", hello_.sender.brief(),
+                   std::string(why.message()));
+      end(why);
+    });
     const auto welcome = describe();
     status = welcome.status();
     if (status.ok()) {
@@ -92,6 +98,7 @@ StatusOr<Welcome> InboundAgent::describe() {
 }
 
 void InboundAgent::retire() {
+  notifications_.reset();
   if (agent_ != nullptr) {
     retire_(std::move(agent_));
   }

@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/base/lifetime.h"
 #include "src/memory/registered_buffer.h"
 #include "src/transport/nixl/agent.h"
 #include "src/transport/nixl/nixl_options.h"
+#include "src/transport/nixl/notifications.h"
 #include "src/transport/nixl/welcome.h"
 #include "src/transport/nixl/workshop.h"
 #include "src/transport/tcp/gate.h"
@@ -38,12 +40,14 @@ class InboundAgent final : public tcp::Inbound {
   void retire();
   void end(const Status& health);
 
+  Reactor& reactor_;
   const RegisteredBuffer& buffer_;
   const tcp::Hello hello_;
   const Secret secret_;
   Retire retire_;
   Ended ended_;
   std::unique_ptr<Agent> agent_;
+  std::optional<NotificationDrain> notifications_;  ///< while it has an agent
   std::unique_ptr<ucx::Line> line_;
   Lifetime lifetime_;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/base/log.h"
 #include "src/transport/nixl/host.h"
 #include "src/transport/post_done.h"
 
@@ -91,7 +92,12 @@ StatusOr<StockPlane::Door> StockAgents::open_door() {
             .agent_name = (*agent)->name(),
             .metadata = *std::move(metadata),
             .pages = own_pages()};
-  peers_[id].agent = *std::move(agent);
+  Peer& peer = peers_[id];
+  peer.agent = *std::move(agent);
+  peer.notifications.emplace(reactor_, *peer.agent, [this, id](const Status& why) {
+    log::warning("stock peer {} is cut off: {}", id, std::string(why.message()));
+    end(id, why);
+  });
   return door;
 }
 
@@ -249,6 +255,7 @@ void StockAgents::end(StockPeerId id, const Status& reason) {
     return;
   }
   peer.trouble = why;
+  peer.notifications.reset();
   if (peer.transfers != nullptr) {
     peer.left = peer.transfers->abandon();
     peer.transfers.reset();

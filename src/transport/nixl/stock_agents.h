@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "src/transport/nixl/agent.h"
 #include "src/transport/nixl/metadata.h"
 #include "src/transport/nixl/nixl_options.h"
+#include "src/transport/nixl/notifications.h"
 #include "src/transport/nixl/transfers.h"
 #include "src/transport/nixl/workshop.h"
 #include "src/transport/stock_plane.h"
@@ -39,8 +41,9 @@ class StockAgents final : public StockPlane {
 
  private:
   struct Peer {
-    std::unique_ptr<Agent> agent;  ///< none: it has ended, or is ending
-    Metadata metadata;             ///< once introduced
+    std::unique_ptr<Agent> agent;                    ///< none: it has ended, or is ending
+    std::optional<NotificationDrain> notifications;  ///< while it has an agent
+    Metadata metadata;                               ///< once introduced
     std::vector<PageAddress> pages;
     /// Once it has pages, while it has an agent.
     std::unique_ptr<Transfers> transfers;

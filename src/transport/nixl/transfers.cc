@@ -91,8 +91,9 @@ Status Transfers::post_some() {
   return absl::OkStatus();
 }
 
-/// True if a request has ended. One at most: others want turns, too. Asking after the oldest moves
-/// all of them.
+/// True if a request has ended. Asking also lets in what the peer has notified: it is dropped then,
+/// and at each beat of the stall's pulse. One at most: others want turns, too. Asking after the
+/// oldest moves all of them.
 StatusOr<bool> Transfers::advance() {
   if (posted_.empty()) {
     return false;
@@ -113,6 +114,9 @@ StatusOr<bool> Transfers::advance() {
     post_done(reactor_, std::move(oldest.batch.done), std::move(oldest.batch.verdict));
   }
   posted_.pop_front();
+  if (Status fine = agent_.drop_notifications(); !fine.ok()) {
+    return fine;
+  }
   if (Status posted = post_some(); !posted.ok()) {
     return posted;
   }
@@ -145,7 +149,12 @@ void Transfers::watch_for_stalls() {
     stall_.emplace(
         reactor_, stall_options_,
         tcp::Pulse::Actions{
-            .beat = [] {},
+            .beat =
+                [this] {
+                  if (Status fine = agent_.drop_notifications(); !fine.ok()) {
+                    fail_later(fine);
+                  }
+                },
             .give_up =
                 [this](const Status& /*why*/) {
                   fail_later(absl::UnavailableError(fmt::format(
