@@ -25,20 +25,43 @@ Status Lane::send(std::string_view message) {
   if (!std::exchange(has_room_, true)) {
     make_room_for_bulk(socket_.get());
   }
-  const bool was_idle = waiting_.empty();
-  waiting_.emplace_back(message);
-  waiting_bytes_ += message.size();
-  return was_idle ? send_packets() : absl::OkStatus();
+  std::size_t sent_bytes = 0;
+  if (waiting_.empty()) {
+    // Mostly all of it finds room, and needs no copy.
+    const auto sent = send_parts(message);
+    if (!sent.ok()) {
+      return sent.status();
+    }
+    sent_bytes = *sent;
+  }
+  if (sent_bytes < message.size()) {
+    waiting_.emplace_back(message.substr(sent_bytes));
+    waiting_bytes_ += message.size() - sent_bytes;
+    want_room();
+  }
+  return absl::OkStatus();
 }
 
 void Lane::flush() {
-  // A connection that is gone says so to whoever reads from it.
-  send_packets().IgnoreError();
+  while (!waiting_.empty()) {
+    const auto sent = send_parts(waiting_.front());
+    if (!sent.ok()) {
+      return;  // A connection that is gone says so to whoever reads from it.
+    }
+    waiting_bytes_ -= *sent;
+    if (*sent < waiting_.front().size()) {
+      waiting_.front().erase(0, *sent);
+      break;
+    }
+    waiting_.pop_front();
+  }
+  want_room();
 }
 
-Status Lane::send_packets() {
-  while (!waiting_.empty()) {
-    const std::string_view rest = std::string_view(waiting_.front()).substr(sent_bytes_);
+StatusOr<std::size_t> Lane::send_parts(std::string_view message) {
+  std::size_t sent_bytes = 0;
+  while (sent_bytes < message.size()) {
+    const std::string_view rest = message.substr(sent_bytes);
     const std::string_view part = rest.substr(0, kMaxMessagePartBytes);
     const auto left_bytes = static_cast<std::uint32_t>(rest.size() - part.size());
     const auto sent = send_bulk(socket_.get(), encode_message_head(left_bytes), part);
@@ -48,17 +71,15 @@ Status Lane::send_packets() {
     if (!*sent) {
       break;
     }
-    sent_bytes_ += part.size();
-    if (left_bytes == 0) {
-      waiting_bytes_ -= waiting_.front().size();
-      waiting_.pop_front();
-      sent_bytes_ = 0;
-    }
+    sent_bytes += part.size();
   }
+  return sent_bytes;
+}
+
+void Lane::want_room() {
   if (socket_.watched()) {
     socket_.rewatch_on_loop(waiting_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT);
   }
-  return absl::OkStatus();
 }
 
 StatusOr<std::optional<std::string>> Lane::take(const MessagePart& part) {

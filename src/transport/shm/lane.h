@@ -31,14 +31,16 @@ class Lane {
   StatusOr<std::optional<std::string>> take(const MessagePart& part);
 
  private:
-  Status send_packets();
+  /// How many of its bytes found room; the parts say how many are left.
+  StatusOr<std::size_t> send_parts(std::string_view message);
+  /// The socket is watched for room while something waits.
+  void want_room();
 
   WatchedFd& socket_;
   const std::size_t max_message_bytes_;
   bool has_room_ = false;            // make_room_for_bulk() was called
-  std::deque<std::string> waiting_;  // messages, in order
+  std::deque<std::string> waiting_;  // what is unsent of messages, in order
   std::size_t waiting_bytes_ = 0;
-  std::size_t sent_bytes_ = 0;  // of the first of them
   std::string incoming_;
   std::size_t expected_bytes_ = 0;  // still, of the message that is coming in
 };
