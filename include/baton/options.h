@@ -134,9 +134,13 @@ struct Options {
   std::uint32_t pd_max_peer_reads = 256;       ///< held for one reader
   std::uint32_t pd_max_puts = 4'096;           ///< and reads, under way, per sender
 
+  /// Sender: puts of no more chunk bytes than this bring them along with their request for pages
+  /// (docs/protocol.md, "Eager puts"); 0: none does.
+  std::uint32_t pd_eager_bytes = 65'536;
+
   // Versions of the protocol: a fleet is upgraded one process at a time.
   std::uint32_t pd_protocol_min = 1;
-  std::uint32_t pd_protocol_max = 3;
+  std::uint32_t pd_protocol_max = 4;
 
   /// kInvalidArgument naming key, value and allowed range.
   Status validate() const;

@@ -21,6 +21,12 @@ class RoleSplit final : public transport::TransportObserver {
   void on_receiver_gone(const transport::PeerId& peer, const Status& why) override {
     sender_.on_receiver_gone(peer, why);
   }
+  void on_writer_says(const transport::PeerId& peer, std::string_view message) override {
+    receiver_.on_writer_says(peer, message);
+  }
+  void on_receiver_says(const transport::PeerId& peer, std::string_view message) override {
+    sender_.on_receiver_says(peer, message);
+  }
 
  private:
   transport::TransportObserver& receiver_;

@@ -234,6 +234,7 @@ sender::Config sender_config(const CacheLayout& layout, const Options& options,
   config.drain_timeout = options.pd_drain_timeout_ms;
   config.lease = options.pd_lease_ms;
   config.request_idle_timeout = options.pd_request_idle_timeout_ms;
+  config.eager_bytes = options.pd_eager_bytes;
   return config;
 }
 

@@ -76,7 +76,9 @@ StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
   const TransportChoice choice = options.pd_transport;
   const bool any = choice == TransportChoice::kAuto;
   if (any || choice == TransportChoice::kShm) {
-    made.push_back(attached(std::make_unique<transport::ShmTransport>(reactor, self), buffer));
+    transport::ShmOptions shm;
+    shm.max_message_bytes = options.pd_max_message_bytes;
+    made.push_back(attached(std::make_unique<transport::ShmTransport>(reactor, self, shm), buffer));
   }
   if (choice == TransportChoice::kUcx ||
       (any && transport::ucx::any_active_port(transport::ucx::list_rdma_devices()))) {

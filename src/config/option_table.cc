@@ -12,6 +12,8 @@ constexpr Range kPort{0, UINT16_MAX};
 constexpr Range kTimeMs{1, 24ULL * 60 * 60 * 1000};
 constexpr Range kCount{1, 1U << 20U};
 constexpr Range kLeaseMs{100, 60ULL * 60 * 1000};
+/// The longest blob of a message (wire::Limits).
+constexpr Range kEagerBytes{0, 1U << 20U};
 constexpr Range kVersion{kProtocolVersions.min, kProtocolVersions.max};
 constexpr Range kBufferBytes{1, 1ULL << 46U};
 constexpr Range kMessageBytes{1U << 10U, 1U << 30U};
@@ -160,6 +162,9 @@ constexpr std::array kTable{
               "receiver: reads of one reader that are held"},
     OptionRow{"pd_max_puts", Origin::kBaton, &Options::pd_max_puts, kCount,
               "sender: puts and reads under way"},
+    OptionRow{"pd_eager_bytes", Origin::kBaton, &Options::pd_eager_bytes, kEagerBytes,
+              "sender: a put of no more bytes brings them along with its request for pages, which "
+              "saves round trips; 0: none does"},
     OptionRow{"pd_protocol_min", Origin::kBaton, &Options::pd_protocol_min, kVersion,
               "oldest version of Baton's protocol that is spoken"},
     OptionRow{"pd_protocol_max", Origin::kBaton, &Options::pd_protocol_max, kVersion,

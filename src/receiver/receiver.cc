@@ -6,7 +6,9 @@
 #include <variant>
 
 #include "src/base/log.h"
+#include "src/base/text.h"
 #include "src/control/endpoint.h"
+#include "src/receiver/lane_route.h"
 #include "src/wire/codec.h"
 #include "src/wire/status_text.h"
 
@@ -50,7 +52,7 @@ Receiver::Receiver(Environment environment, Config config, FaultHooks faults)
       faults_(std::move(faults)),
       pool_(*env_.buffer, env_.page_count == 0 ? env_.buffer->page_count() : env_.page_count,
             config_.poison_pages),
-      table_(env_.scheduler, pool_, config_, *this, [this] { claims_.recheck(); }),
+      table_(env_.scheduler, pool_, config_, faults_, *this, [this] { claims_.recheck(); }),
       committer_(env_.scheduler, table_, config_, faults_),
       claims_(env_.scheduler, table_, config_, env_.buffer, env_.loop),
       reads_(env_.scheduler, table_, config_) {}
@@ -169,7 +171,7 @@ void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
   const auto message = wire::decode(payload, config_.limits);
   if (!message.ok()) {
     strike(from, "alloc port", message.status());
-    if (stock_ != nullptr && !from.starts_with("baton-")) {
+    if (stock_ != nullptr && !from.starts_with("baton-") && !lane_of(from).has_value()) {
       wire::AllocResponse refused;  // LMCache waits for an answer without end.
       refused.remote_indexes = {-1};
       answer(from, refused);
@@ -190,7 +192,7 @@ Status Receiver::check_parties(const control::Route& from, const wire::Parties& 
     return absl::UnavailableError(fmt::format("meant for receiver {}, this is {}",
                                               parties.receiver_epoch.brief(), env_.epoch.brief()));
   }
-  if (!control::is_of_epoch(from, parties.sender_epoch.hex())) {
+  if (!speaks_for(from, parties.sender_epoch)) {
     return absl::PermissionDeniedError(fmt::format(
         "the message speaks for sender {}, its socket does not", parties.sender_epoch.brief()));
   }
@@ -306,7 +308,7 @@ void Receiver::handle(const control::Route& from, const wire::ReleaseNotif& mess
 
 void Receiver::reject(const control::Route& from, std::string_view what, const Status& why) {
   ++rejected_messages_;
-  log::limited_warning("{}: a message from '{}' was dropped: {}", what, from,
+  log::limited_warning("{}: a message from {} was dropped: {}", what, quote(from),
                        std::string(why.message()));
 }
 
@@ -324,11 +326,11 @@ void Receiver::strike(const control::Route& from, std::string_view what, const S
 
 void Receiver::cut_off(const control::Route& from) {
   ++cut_off_;
-  log::limited_warning("'{}' is cut off after {} senseless messages", from, kMaxStrikes);
+  log::limited_warning("{} is cut off after {} senseless messages", quote(from), kMaxStrikes);
   init_->cut_off(from);
   alloc_->cut_off(from);
   for (const auto& [sender, peer] : peers_) {
-    if (control::is_of_epoch(from, sender.hex())) {
+    if (speaks_for(from, sender)) {
       lose(sender, absl::PermissionDeniedError(std::string("it sent too much nonsense")));
       return;
     }
@@ -336,9 +338,15 @@ void Receiver::cut_off(const control::Route& from) {
 }
 
 bool Receiver::answer(const control::Route& to, const wire::Message& message) {
-  const Status sent = alloc_->send(to, wire::encode(message));
+  const auto lane = lane_of(to);
+  const auto peer = lane.has_value() ? peers_.find(*lane) : peers_.end();
+  const std::string bytes = wire::encode(message);
+  const Status sent = !lane.has_value() ? alloc_->send(to, bytes)
+                      : peer == peers_.end()
+                          ? absl::UnavailableError(std::string("its connection is gone"))
+                          : peer->second.transport->tell_writer(*lane, bytes);
   if (!sent.ok()) {
-    log::debug("no {} to '{}': {}", wire::type_name(message), to, std::string(sent.message()));
+    log::debug("no {} to {}: {}", wire::type_name(message), quote(to), std::string(sent.message()));
   }
   return sent.ok();
 }
@@ -376,6 +384,10 @@ void Receiver::on_writer_connected(const Epoch& peer) {
     found->second.connected = true;
     env_.scheduler.cancel(std::exchange(found->second.connect_timer, kNoTimer));
   }
+}
+
+void Receiver::on_writer_says(const Epoch& peer, std::string_view message) {
+  on_alloc(lane_route(peer), message);
 }
 
 void Receiver::on_writer_gone(const Epoch& peer, const Status& why) {

@@ -20,10 +20,11 @@ constexpr std::size_t kMaxPutsPerRequest = 4'096;
 }  // namespace
 
 RequestTable::RequestTable(Scheduler& scheduler, ChunkPool& pool, const Config& config,
-                           RequestListener& listener, Task changed)
+                           FaultHooks& faults, RequestListener& listener, Task changed)
     : scheduler_(scheduler),
       pool_(pool),
       config_(config),
+      faults_(faults),
       listener_(listener),
       changed_(std::move(changed)),
       admission_(pool) {}
@@ -70,6 +71,12 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
 
   for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
     allocate_key(*request, put, i, message);
+  }
+  if (message.eager.has_value()) {
+    if (Status placed = place(put, message); !placed.ok()) {
+      withdraw_grants(put, placed);
+      return placed;
+    }
   }
   wire::AllocResponse response = describe(put);
   if (message.async->is_last_batch) {
@@ -152,7 +159,8 @@ wire::AllocResponse RequestTable::describe(const Put& put) const {
   said.put_id = put.id;
   for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
     const Put::Key& key = put.keys[i];
-    const bool granted = key.state == wire::KeyState::kGranted;
+    const bool granted =
+        key.state == wire::KeyState::kGranted || key.state == wire::KeyState::kPlaced;
     response.remote_indexes.push_back(granted ? std::int64_t{key.chunk->page} : -1);
     said.states.push_back(key.state);
     said.generations.push_back(granted ? pool_.generation_of(key.chunk->page) : 0);

@@ -38,7 +38,7 @@ class RequestListener {
 /// table posts it itself): it admits who waits and tells `changed`.
 class RequestTable {
  public:
-  RequestTable(Scheduler& scheduler, ChunkPool& pool, const Config& config,
+  RequestTable(Scheduler& scheduler, ChunkPool& pool, const Config& config, FaultHooks& faults,
                RequestListener& listener, Task changed);
 
   /// Admits, queues or refuses a request. A returned error is the answer; otherwise
@@ -47,7 +47,7 @@ class RequestTable {
 
   /// Answers an AllocRequest of a connected peer. Opens the request if it isn't: at once or not at
   /// all, for its sender holds staging pages already. A put that is known gets the present state of
-  /// its keys.
+  /// its keys. Eager bytes are committed before the answer, where their keys were granted.
   StatusOr<wire::AllocResponse> allocate(const wire::AllocRequest& message,
                                          const control::Route& route);
 
@@ -122,6 +122,8 @@ class RequestTable {
   void add_request(std::unique_ptr<Request> request);
   void allocate_key(Request& request, Put& put, std::uint32_t index,
                     const wire::AllocRequest& message);
+  Status place(Put& put, const wire::AllocRequest& message);
+  void withdraw_grants(const Put& put, const Status& why);
   wire::AllocResponse describe(const Put& put) const;
   void seal(Request& request);
   void complete_if_done(Request& request);
@@ -138,6 +140,7 @@ class RequestTable {
   Scheduler& scheduler_;
   ChunkPool& pool_;
   const Config& config_;
+  FaultHooks& faults_;
   RequestListener& listener_;
   Task changed_;
   Group* group_ = nullptr;

@@ -28,6 +28,8 @@ struct Config {
   Duration drain_timeout = std::chrono::seconds(2);
   /// How long a receiver's silence is trusted.
   Duration lease = std::chrono::seconds(10);
+  /// Puts of no more bytes than this bring them along with their request for pages; 0: none does.
+  std::size_t eager_bytes = 0;
   /// An open request without a put under way is cancelled after this long.
   Duration request_idle_timeout = std::chrono::minutes(2);
 };

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "src/base/log.h"
+#include "src/base/protocol_version.h"
 #include "src/wire/codec.h"
 
 namespace baton::sender {
@@ -255,7 +256,13 @@ Status PeerLink::send(const wire::Message& message) {
         wire::type_name(message), bytes.size(), address_.init_endpoint,
         welcome_.max_message_bytes));
   }
-  return alloc_->send(bytes);
+  return uses_lane_ ? transport_->tell_receiver(welcome_.epoch, bytes) : alloc_->send(bytes);
+}
+
+void PeerLink::on_lane_message(std::string_view payload) {
+  if (state_ == State::kReady && uses_lane_) {
+    on_alloc_payload(payload);
+  }
 }
 
 void PeerLink::send_or_reset(const wire::Message& message) {
@@ -279,6 +286,7 @@ void PeerLink::finish(const Status& status) {
   }
   if (status.ok()) {
     state_ = State::kReady;
+    uses_lane_ = !is_stock_ && has_lanes(welcome_.version) && transport_->carries_messages();
     ++sessions_;
     start_heartbeats();
   } else {

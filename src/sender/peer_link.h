@@ -99,6 +99,8 @@ class PeerLink {
   /// While ready; kUnavailable otherwise, or when the queue is full; kInvalidArgument if the
   /// message is longer than the receiver takes.
   Status send(const wire::Message& message);
+  /// The receiver said this over the data connection.
+  void on_lane_message(std::string_view payload);
   /// For what the receiver must learn, or lose the connection: then it ends what hangs on it.
   void send_or_reset(const wire::Message& message);
   /// The same, and it must be acknowledged within the drain timeout; until then it is repeated.
@@ -163,6 +165,7 @@ class PeerLink {
   std::unique_ptr<control::Client> alloc_;
   wire::Welcome welcome_;
   transport::Transport* transport_ = nullptr;
+  bool uses_lane_ = false;              // while ready: messages go over the data connection
   transport::StockPlane* const plane_;  // null: LMCache's receivers are refused
   bool is_stock_ = false;
   /// Of the current attempt: what a former one has left in queues must not run.

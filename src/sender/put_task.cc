@@ -88,6 +88,7 @@ void PutTask::nudge() {
 void PutTask::allocate() {
   parties_ = link_.parties();
   session_ = link_.session();
+  eager_ = may_be_eager();
   news_.assign(spec_.keys.size(), {});
   awaited_ = spec_.keys.size();
   state_ = State::kAllocating;
@@ -112,6 +113,9 @@ wire::AllocRequest PutTask::alloc_request() const {
   request.last_chunk_toks = spec_.last_chunk_toks;
   request.async = {spec_.req_id, spec_.is_last, spec_.total_chunks};
   request.baton = {*parties_, spec_.attempt, id_};
+  if (eager_) {
+    request.eager = eager_part();
+  }
   return request;
 }
 
@@ -189,6 +193,11 @@ Status PutTask::take_news(std::uint32_t index, wire::KeyState state, std::uint32
     return absl::OkStatus();
   }
   News& known = news_[index];
+  if (state == wire::KeyState::kPlaced && known.awaited) {
+    if (Status placed = take_placed(index); !placed.ok()) {
+      return placed;
+    }
+  }
   if (state == wire::KeyState::kGranted) {
     if (known.grant.has_value() && grants_[*known.grant].page == page &&
         grants_[*known.grant].generation == generation) {

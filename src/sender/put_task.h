@@ -125,6 +125,9 @@ class PutTask {
   void ask_stock();
   void on_stock_answer(const wire::AllocResponse& response);
   wire::AllocRequest alloc_request() const;
+  bool may_be_eager() const;
+  wire::AllocRequest::Eager eager_part() const;
+  Status take_placed(std::uint32_t index);
   Status check_response(const wire::AllocResponse& response) const;
   Status take_news(std::uint32_t index, wire::KeyState state, std::uint32_t page,
                    std::uint64_t generation);
@@ -160,6 +163,7 @@ class PutTask {
   std::optional<wire::Parties> parties_;
   std::uint64_t session_ = 0;  // of the link, likewise
   bool held_back_ = false;     // connecting: the owner has said "not yet"
+  bool eager_ = false;         // the AllocRequest brings the chunks along
   ResendTimer resend_;
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;

@@ -190,6 +190,7 @@ class Sender final : private PutTask::Owner,
   void on_writer_connected(const Epoch& peer) override;
   void on_writer_gone(const Epoch& peer, const Status& why) override;
   void on_receiver_gone(const Epoch& peer, const Status& why) override;
+  void on_receiver_says(const Epoch& peer, std::string_view message) override;
 
   Environment env_;
   const Config config_;

@@ -1,6 +1,7 @@
 // What receivers say: Sender's half that hands messages to puts and requests.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -15,6 +16,14 @@ void Sender::dispatch(PeerLink& link, std::uint64_t put_id, const Response& resp
   const auto found = puts_.find(put_id);
   if (found != puts_.end() && &found->second->link() == &link) {
     found->second->on_response(response);
+  }
+}
+
+void Sender::on_receiver_says(const Epoch& peer, std::string_view message) {
+  const auto found = std::find_if(links_.begin(), links_.end(),
+                                  [&](const auto& entry) { return entry.second->leads_to(peer); });
+  if (found != links_.end()) {
+    found->second->on_lane_message(message);
   }
 }
 

@@ -1,6 +1,7 @@
 // Calls of the observer, each in a turn of its own.
 #pragma once
 
+#include <string>
 #include <utility>
 
 #include "src/base/lifetime.h"
@@ -26,6 +27,16 @@ class ObserverPost {
   void receiver_gone(const PeerId& peer, Status why) {
     tell([peer, why = std::move(why)](TransportObserver& observer) {
       observer.on_receiver_gone(peer, why);
+    });
+  }
+  void writer_says(const PeerId& peer, std::string message) {
+    tell([peer, message = std::move(message)](TransportObserver& observer) {
+      observer.on_writer_says(peer, message);
+    });
+  }
+  void receiver_says(const PeerId& peer, std::string message) {
+    tell([peer, message = std::move(message)](TransportObserver& observer) {
+      observer.on_receiver_says(peer, message);
     });
   }
 

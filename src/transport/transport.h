@@ -78,6 +78,10 @@ class TransportObserver {
   /// Sending half: the connection to `peer` broke. Pending batches fail with the same status.
   /// Not called for disconnect().
   virtual void on_receiver_gone(const PeerId& peer, const Status& why) = 0;
+  /// Receiving half: `peer`, a writer that is connected, told this process something.
+  virtual void on_writer_says(const PeerId& /*peer*/, std::string_view /*message*/) {}
+  /// Sending half: a receiver that this process is connected to told it something.
+  virtual void on_receiver_says(const PeerId& /*peer*/, std::string_view /*message*/) {}
 };
 
 class Transport {
@@ -100,6 +104,16 @@ class Transport {
   /// Can a sender that made `offer` write into this process, and read out of it? `offer` is hostile
   /// input.
   virtual bool can_serve(std::string_view offer) const = 0;
+
+  // ---- messages ----------------------------------------------------------------------------
+  /// True if connections carry messages beside the bytes: whole, in order, both ways, and lost with
+  /// the connection only. For a control plane that wants fewer threads in its way.
+  virtual bool carries_messages() const { return false; }
+  /// To a receiver that connect() has succeeded for. kUnavailable if it is not connected, or too
+  /// much waits for it to read; kInvalidArgument if the message is too long. Never blocks.
+  virtual Status tell_receiver(const PeerId& receiver, std::string_view message);
+  /// The same, to a writer that is connected here.
+  virtual Status tell_writer(const PeerId& writer, std::string_view message);
 
   // ---- receiving half ----------------------------------------------------------------------
   /// Lets `peer` connect, and returns the ticket that it needs for connect(): an address and a

@@ -80,9 +80,9 @@ Status check_buffer(std::uint64_t page_bytes, std::uint64_t page_count) {
                                    page_bytes, page_count));
 }
 
-/// A page goes with a generation, and both with the state "granted".
+/// A page goes with a generation, and both with the states "granted" and "placed".
 Status check_grant(std::size_t i, KeyState state, bool has_page, std::uint64_t generation) {
-  const bool granted = state == KeyState::kGranted;
+  const bool granted = state == KeyState::kGranted || state == KeyState::kPlaced;
   if (granted == has_page && granted == (generation != 0)) {
     return absl::OkStatus();
   }
@@ -121,6 +121,32 @@ Status check_baton(const AllocResponse& message, const AllocResponse::Baton& bat
       [&] { return check_refused_is_empty(baton); }, [&] { return check_states(message, baton); });
 }
 
+/// The chunks' own bytes, and no other: what comes with a request can't reach beyond its pages.
+Status check_eager(const AllocRequest& message, const TensorMeta& full, const TensorMeta& last) {
+  const AllocRequest::Eager& eager = *message.eager;
+  if (!message.baton.has_value()) {
+    return invalid("field 'eager_bytes' needs Baton's other fields");
+  }
+  if (message.keys.empty() || eager.bytes.empty()) {
+    return invalid("field 'eager_bytes' is empty, or no key is named");
+  }
+  if (!eager.digests.empty() && eager.digests.size() != message.keys.size()) {
+    return check_length("eager_digests", eager.digests.size(), "keys", message.keys.size());
+  }
+  const std::size_t full_bytes = *full.bytes();
+  const std::size_t last_bytes = *last.bytes();
+  const std::size_t full_count = message.keys.size() - 1;
+  // Divided, for a product could wrap.
+  const bool fits = eager.bytes.size() >= last_bytes &&
+                    (eager.bytes.size() - last_bytes) % full_bytes == 0 &&
+                    (eager.bytes.size() - last_bytes) / full_bytes == full_count;
+  return fits ? absl::OkStatus()
+              : invalid(fmt::format("field 'eager_bytes' has {} bytes; the chunks of {} keys have "
+                                    "{} each, the last {}",
+                                    eager.bytes.size(), message.keys.size(), full_bytes,
+                                    last_bytes));
+}
+
 }  // namespace
 
 Status check(const AllocRequest& message) {
@@ -128,10 +154,11 @@ Status check(const AllocRequest& message) {
   if (Status status = check_shape(meta); !status.ok()) {
     return status;
   }
-  if (const auto chunk = meta.with_tokens(message.last_chunk_toks); !chunk.ok()) {
-    return invalid("field 'last_chunk_toks': " + std::string(chunk.status().message()));
+  const auto last = meta.with_tokens(message.last_chunk_toks);
+  if (!last.ok()) {
+    return invalid("field 'last_chunk_toks': " + std::string(last.status().message()));
   }
-  return absl::OkStatus();
+  return message.eager.has_value() ? check_eager(message, meta, *last) : absl::OkStatus();
 }
 
 Status check(const AllocResponse& message) {
@@ -210,7 +237,7 @@ Status check(const ChunkUpdate& message) {
              });
   for (std::size_t i = 0; status.ok() && i < count; ++i) {
     const KeyState state = message.states[i];
-    if (state == KeyState::kInFlight) {
+    if (state == KeyState::kInFlight || state == KeyState::kPlaced) {
       return invalid(fmt::format("field 'states' [{}] is {}, which is no news", i,
                                  static_cast<unsigned>(state)));
     }

@@ -47,6 +47,12 @@ void fields(V& visit, Is<AllocRequest::Baton> auto& m) {
 }
 
 template <typename V>
+void fields(V& visit, Is<AllocRequest::Eager> auto& m) {
+  visit.field("eager_digests", m.digests);
+  visit.blob("eager_bytes", m.bytes);
+}
+
+template <typename V>
 void fields(V& visit, Is<AllocRequest> auto& m) {
   visit.field("keys", m.keys);
   visit.field("fmt", m.fmt);
@@ -55,6 +61,7 @@ void fields(V& visit, Is<AllocRequest> auto& m) {
   visit.field("last_chunk_toks", m.last_chunk_toks);
   visit.any_or_none(m.async);
   visit.all_or_none(m.baton);
+  visit.all_or_none(m.eager);
 }
 
 template <typename V>

@@ -42,6 +42,12 @@ struct AllocRequest {
     std::uint64_t put_id = 0;  ///< unique per sender epoch
     bool operator==(const Baton&) const = default;
   };
+  /// Since version 4: the chunks themselves, of a small put. Only with `baton`.
+  struct Eager {
+    std::vector<std::uint64_t> digests;  ///< one per key, or none
+    std::string bytes;  ///< bin, ≤ max_blob_bytes: the chunks' bytes, in the order of the keys
+    bool operator==(const Eager&) const = default;
+  };
   std::vector<std::string> keys;  ///< each passed CacheEngineKey::validate
   MemoryFormat fmt = MemoryFormat::kKv2ltd;
   std::vector<std::int64_t> shape;  ///< of a full chunk
@@ -49,6 +55,7 @@ struct AllocRequest {
   std::uint32_t last_chunk_toks = 0;  ///< tokens in the last key's chunk: 1 … shape's tokens
   std::optional<Async> async;
   std::optional<Baton> baton;
+  std::optional<Eager> eager;
   bool operator==(const AllocRequest&) const = default;
 };
 
@@ -57,6 +64,7 @@ enum class KeyState : std::uint8_t {
   kGranted = 0,    ///< write page remote_indexes[i] under generations[i]
   kCommitted = 1,  ///< already there: leave it out
   kInFlight = 2,   ///< another put is writing it: leave it out, await a ChunkUpdate
+  kPlaced = 3,  ///< its eager bytes are in page remote_indexes[i] under generations[i], committed
 };
 
 struct AllocResponse {
@@ -66,7 +74,7 @@ struct AllocResponse {
     std::uint32_t code = 0;  ///< absl::StatusCode; 0 is OK; otherwise the lists are empty
     std::string message;
     std::vector<KeyState> states;            ///< one per key
-    std::vector<std::uint64_t> generations;  ///< one per key; 0 where not granted
+    std::vector<std::uint64_t> generations;  ///< one per key; 0 where there is no page
     bool operator==(const Baton&) const = default;
   };
   /// Sync flavour: `already_sent_indexes` stands first on the wire, and remote_indexes has entries

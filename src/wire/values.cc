@@ -149,7 +149,7 @@ void put(Writer& writer, KeyState value) {
 
 Status get(Reader& reader, const Limits& /*limits*/, KeyState& out) {
   std::uint8_t number = 0;
-  Status status = read_number(reader, static_cast<std::uint8_t>(KeyState::kInFlight), number);
+  Status status = read_number(reader, static_cast<std::uint8_t>(KeyState::kPlaced), number);
   out = static_cast<KeyState>(number);
   return status;
 }

@@ -1,7 +1,9 @@
 #include "src/transport/shm/packet_socket.h"
 
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -26,6 +28,9 @@ constexpr int kSocketType = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 /// Senders that connect while the loop is busy wait here. The kernel caps it at somaxconn.
 constexpr int kBacklog = 1024;
+
+/// What net.core.wmem_max is by default.
+constexpr int kBulkBufferBytes = 212'992;
 
 /// Room to receive descriptors: one is legal. Those beyond the room are closed by the kernel.
 constexpr std::size_t kMaxDescriptors = 4;
@@ -134,8 +139,38 @@ Status send_packet(int socket, std::string_view bytes, int passed_fd) {
   return sent < 0 ? failed("can't send to the peer") : absl::OkStatus();
 }
 
+void make_room_for_bulk(int socket) {
+  // As much as an unprivileged process may have; the kernel doubles it. Without, less is in flight.
+  const int bytes = kBulkBufferBytes;
+  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
+StatusOr<bool> send_bulk(int socket, std::string_view head, std::string_view bytes) {
+  int unread_bytes = 0;
+  if (ioctl(socket, SIOCOUTQ, &unread_bytes) != 0) {
+    return failed("can't send to the peer");
+  }
+  if (unread_bytes > kBulkBufferBytes) {
+    return false;
+  }
+  std::array<iovec, 2> parts{iovec{const_cast<char*>(head.data()), head.size()},
+                             iovec{const_cast<char*>(bytes.data()), bytes.size()}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  ssize_t sent = -1;
+  do {
+    sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
+    return false;
+  }
+  return sent < 0 ? StatusOr<bool>(failed("can't send to the peer")) : true;
+}
+
 Received receive_packet(int socket) {
-  std::array<char, kMaxPacketBytes + 1> buffer{};
+  // One for the thread: on the stack it would be cleared for every packet.
+  thread_local std::array<char, kMaxPacketBytes + 1> buffer;
   alignas(cmsghdr)
       std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxDescriptors * sizeof(int))>
           control{};
@@ -156,7 +191,7 @@ Received receive_packet(int socket) {
   take_ancillary(message, received);
   // An empty packet looks like the end of the stream, and breaks the rules anyway.
   received.kind = count == 0 ? Received::Kind::kEnd : Received::Kind::kPacket;
-  received.bytes.assign(buffer.data(), static_cast<std::size_t>(count));
+  received.bytes = {buffer.data(), static_cast<std::size_t>(count)};
   return received;
 }
 

@@ -27,6 +27,13 @@ StatusOr<UniqueFd> connect_to(const std::string& name);
 /// Passes a copy of `passed_fd` along unless it is -1. Never blocks, never raises SIGPIPE.
 Status send_packet(int socket, std::string_view bytes, int passed_fd = -1);
 
+/// For bulk: `head` and `bytes` as one packet. False if there is no room for it now: half of the
+/// socket's buffer stays free for the short packets that must always get through. An error means
+/// that the connection is gone.
+StatusOr<bool> send_bulk(int socket, std::string_view head, std::string_view bytes);
+/// Before the first send_bulk() on a socket.
+void make_room_for_bulk(int socket);
+
 struct Received {
   enum class Kind : std::uint8_t {
     kNothing,  ///< nothing there now
@@ -34,8 +41,9 @@ struct Received {
     kPacket,
   };
   Kind kind = Kind::kNothing;
-  /// Cut off beyond kMaxPacketBytes + 1, which no valid packet has.
-  std::string bytes;
+  /// Cut off beyond kMaxPacketBytes + 1, which no valid packet has. Valid until the next packet is
+  /// received on this thread.
+  std::string_view bytes;
   std::vector<UniqueFd> descriptors;
   pid_t sender_pid = 0;  ///< who sent this very packet, by the kernel's word; 0: not known
 };

@@ -13,6 +13,8 @@
 namespace baton::transport::shm {
 namespace {
 
+constexpr int kPacketsPerTurn = 16;
+
 struct Connection {
   UniqueFd socket;
   UniqueFd pidfd;
@@ -41,11 +43,9 @@ StatusOr<Connection> connect_to_receiver(const Ticket& ticket) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<ReceiverLink>> ReceiverLink::open_on_loop(Reactor& reactor,
-                                                                   const PeerId& self,
-                                                                   const Ticket& ticket,
-                                                                   TimePoint deadline,
-                                                                   ReceiverLinkOwner& owner) {
+StatusOr<std::unique_ptr<ReceiverLink>> ReceiverLink::open_on_loop(
+    Reactor& reactor, const PeerId& self, const Ticket& ticket, TimePoint deadline,
+    std::size_t max_message_bytes, ReceiverLinkOwner& owner) {
   auto connection = connect_to_receiver(ticket);
   if (!connection.ok()) {
     return connection.status();
@@ -54,24 +54,32 @@ StatusOr<std::unique_ptr<ReceiverLink>> ReceiverLink::open_on_loop(Reactor& reac
   if (Status sent = send_packet(connection->socket.get(), encode_packet(hello)); !sent.ok()) {
     return sent;
   }
-  std::unique_ptr<ReceiverLink> link(new ReceiverLink(
-      reactor, ticket, hello, std::move(connection->socket), std::move(connection->pidfd), owner));
+  std::unique_ptr<ReceiverLink> link(
+      new ReceiverLink(reactor, ticket, hello, std::move(connection->socket),
+                       std::move(connection->pidfd), max_message_bytes, owner));
   link->watch(deadline);
   return link;
 }
 
 ReceiverLink::ReceiverLink(Reactor& reactor, const Ticket& ticket, const HelloPacket& hello,
-                           UniqueFd socket, UniqueFd pidfd, ReceiverLinkOwner& owner)
+                           UniqueFd socket, UniqueFd pidfd, std::size_t max_message_bytes,
+                           ReceiverLinkOwner& owner)
     : reactor_(reactor),
       ticket_(ticket),
       hello_(hello),
       owner_(owner),
       socket_(reactor, std::move(socket)),
-      pidfd_(reactor, std::move(pidfd)) {}
+      pidfd_(reactor, std::move(pidfd)),
+      lane_(socket_, max_message_bytes) {}
 
 void ReceiverLink::watch(TimePoint deadline) {
   // In each of these the call of the owner comes last: it may destroy this.
-  socket_.watch_on_loop(EPOLLIN, [this](std::uint32_t /*events*/) { read_next(); });
+  socket_.watch_on_loop(EPOLLIN, [this](std::uint32_t events) {
+    if ((events & EPOLLOUT) != 0) {
+      lane_.flush();
+    }
+    read_some();
+  });
   pidfd_.watch_on_loop(EPOLLIN, [this](std::uint32_t /*events*/) {
     owner_.on_receiver_lost(*this, absl::UnavailableError("shm: the receiver's process has ended"));
   });
@@ -82,20 +90,42 @@ void ReceiverLink::watch(TimePoint deadline) {
   });
 }
 
-void ReceiverLink::read_next() {
-  Received received = receive_packet(socket_.get());
-  if (received.kind == Received::Kind::kNothing) {
-    return;
-  }
-  Status outcome = received.kind == Received::Kind::kEnd
-                       ? absl::UnavailableError("shm: the receiver closed the connection")
-                       : take_in(std::move(received));
-  if (!outcome.ok()) {
-    owner_.on_receiver_lost(*this, std::move(outcome));
+void ReceiverLink::read_some() {
+  // What is left makes the socket readable in the next turn.
+  for (int packets = 0; packets < kPacketsPerTurn; ++packets) {
+    Received received = receive_packet(socket_.get());
+    if (received.kind == Received::Kind::kNothing) {
+      return;
+    }
+    Status outcome = received.kind == Received::Kind::kEnd
+                         ? absl::UnavailableError("shm: the receiver closed the connection")
+                         : take_in(std::move(received));
+    if (!outcome.ok()) {
+      owner_.on_receiver_lost(*this, std::move(outcome));
+      return;
+    }
   }
 }
 
+Status ReceiverLink::tell_on_loop(std::string_view message) {
+  return state_ == ReceiverState::kConnected
+             ? lane_.send(message)
+             : absl::UnavailableError("shm: the receiver is not connected");
+}
+
+Status ReceiverLink::take_message(const MessagePart& part) {
+  auto message = lane_.take(part);
+  if (message.ok() && message->has_value()) {
+    owner_.on_receiver_says(*this, **std::move(message));
+  }
+  return message.status();
+}
+
 Status ReceiverLink::take_in(Received received) {
+  if (const auto part = decode_message_part(received.bytes);
+      part && state_ == ReceiverState::kConnected && received.descriptors.empty()) {
+    return take_message(*part);
+  }
   const auto packet = decode_packet(received.bytes);
   if (!packet.ok()) {
     return packet.status();

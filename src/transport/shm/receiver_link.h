@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "baton/status.h"
 #include "src/base/lifetime.h"
 #include "src/base/scheduler.h"
+#include "src/transport/shm/lane.h"
 #include "src/transport/shm/packet_socket.h"
 #include "src/transport/shm/remote_mapping.h"
 #include "src/transport/shm/shm_messages.h"
@@ -30,6 +33,8 @@ class ReceiverLinkOwner {
   virtual void on_receiver_connected(ReceiverLink& link) = 0;
   /// It is over, for this reason: release it. May destroy the link.
   virtual void on_receiver_lost(ReceiverLink& link, Status why) = 0;
+  /// The receiver's logic says this. Does not destroy the link.
+  virtual void on_receiver_says(ReceiverLink& link, std::string message) = 0;
 };
 
 class ReceiverLink {
@@ -38,6 +43,7 @@ class ReceiverLink {
   static StatusOr<std::unique_ptr<ReceiverLink>> open_on_loop(Reactor& reactor, const PeerId& self,
                                                               const Ticket& ticket,
                                                               TimePoint deadline,
+                                                              std::size_t max_message_bytes,
                                                               ReceiverLinkOwner& owner);
 
   const PeerId& peer() const { return ticket_.receiver; }
@@ -45,16 +51,19 @@ class ReceiverLink {
   /// Null until mapped.
   const RemoteMapping* mapping() const { return mapping_.get(); }
 
+  /// kUnavailable unless connected. As Lane::send().
+  Status tell_on_loop(std::string_view message);
   /// Unmaps, says `released` and closes. The caller has ended all copies.
   void release_on_loop();
 
  private:
   ReceiverLink(Reactor& reactor, const Ticket& ticket, const HelloPacket& hello, UniqueFd socket,
-               UniqueFd pidfd, ReceiverLinkOwner& owner);
+               UniqueFd pidfd, std::size_t max_message_bytes, ReceiverLinkOwner& owner);
 
   void watch(TimePoint deadline);
-  void read_next();
+  void read_some();
   Status take_in(Received received);
+  Status take_message(const MessagePart& part);
   Status prove(const ChallengePacket& challenge);
   Status start_mapping(const WelcomePacket& welcome, Received received);
   void populate_later();
@@ -70,6 +79,7 @@ class ReceiverLink {
   std::unique_ptr<RemoteMapping> mapping_;
   WatchedFd socket_;
   WatchedFd pidfd_;
+  Lane lane_;
   Lifetime lifetime_;
 };
 

@@ -17,6 +17,7 @@ enum PacketType : std::uint16_t {
   kReleased = 6,
   kChallenge = 7,
   kProof = 8,
+  kMessage = 9,
 };
 
 /// 0 for a type that does not exist.
@@ -178,6 +179,21 @@ StatusOr<Packet> decode_packet(std::string_view bytes) {
     default:
       return ReleasedPacket{};
   }
+}
+
+std::string encode_message_head(std::uint32_t left_bytes) {
+  RecordWriter writer;
+  put_prefix(writer, kMessage);
+  return writer.put(left_bytes).take();
+}
+
+std::optional<MessagePart> decode_message_part(std::string_view packet) {
+  RecordReader reader(packet);
+  if (packet.size() <= kMessageHeadBytes || packet.size() > kMaxPacketBytes ||
+      read_prefix(reader) != kMessage) {
+    return std::nullopt;
+  }
+  return MessagePart{reader.get<std::uint32_t>(), packet.substr(kMessageHeadBytes)};
 }
 
 Status refusal_status(RefusalReason reason) {

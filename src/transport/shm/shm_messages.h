@@ -14,8 +14,13 @@
 
 namespace baton::transport::shm {
 
+/// Bytes of a message that one packet carries, at most: few packets for a message, none of them so
+/// large that it fills a socket's buffer.
+inline constexpr std::size_t kMaxMessagePartBytes = 96U << 10U;
+/// What stands before them.
+inline constexpr std::size_t kMessageHeadBytes = 12;
 /// No packet is longer.
-inline constexpr std::size_t kMaxPacketBytes = 72;
+inline constexpr std::size_t kMaxPacketBytes = kMessageHeadBytes + kMaxMessagePartBytes;
 
 inline constexpr std::uint16_t kVersion = 2;
 
@@ -86,6 +91,16 @@ using Packet = std::variant<HelloPacket, WelcomePacket, RefusedPacket, MappedPac
 std::string encode_packet(const Packet& packet);
 /// kDataLoss for anything that encode_packet() can't have made.
 StatusOr<Packet> decode_packet(std::string_view bytes);
+
+/// A packet of type "message": a part of what one logic tells the other.
+struct MessagePart {
+  std::uint32_t left_bytes = 0;  ///< of the message, in the packets that follow
+  std::string_view bytes;        ///< 1 to kMaxMessagePartBytes
+};
+/// What stands before a part's bytes.
+std::string encode_message_head(std::uint32_t left_bytes);
+/// Nothing if the packet is no part of a message.
+std::optional<MessagePart> decode_message_part(std::string_view packet);
 
 /// What a refusal means to the sender.
 Status refusal_status(RefusalReason reason);

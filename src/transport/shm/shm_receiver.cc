@@ -17,8 +17,14 @@ constexpr std::size_t kMaxLinksPerPeer = 8;
 }  // namespace
 
 ShmReceiver::ShmReceiver(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-                         const ListenerLimits& limits, ObserverPost& observer)
-    : reactor_(reactor), self_(self), buffer_(buffer), limits_(limits), observer_(observer) {}
+                         const ListenerLimits& limits, std::size_t max_message_bytes,
+                         ObserverPost& observer)
+    : reactor_(reactor),
+      self_(self),
+      buffer_(buffer),
+      limits_(limits),
+      max_message_bytes_(max_message_bytes),
+      observer_(observer) {}
 
 Status ShmReceiver::open_listener() {
   if (listener_ == nullptr) {
@@ -47,6 +53,21 @@ StatusOr<std::string> ShmReceiver::expect_peer(const PeerId& peer) {
                         .page_count = buffer_.page_count(),
                         .socket_id = listener_->socket_id(),
                         .secret = writer.secret});
+}
+
+Status ShmReceiver::tell(const PeerId& peer, std::string_view message) {
+  const auto found = writers_.find(peer);
+  if (found == writers_.end() || found->second.current == nullptr) {
+    return absl::UnavailableError(fmt::format("shm: writer {} is not connected", peer.brief()));
+  }
+  return found->second.current->tell_on_loop(message);
+}
+
+void ShmReceiver::on_writer_says(WriterLink& link, std::string message) {
+  // What a superseded connection still says is heard by nobody.
+  if (writers_.at(link.peer()).current == &link) {
+    observer_.writer_says(link.peer(), std::move(message));
+  }
 }
 
 void ShmReceiver::revoke(const PeerId& peer, Task fenced) {
@@ -110,7 +131,8 @@ void ShmReceiver::admit(Writer& writer, Applicant applicant) {
   const WelcomePacket welcome{.page_bytes = buffer_.page_bytes(),
                               .file_bytes = buffer_.size_bytes(),
                               .page_count = buffer_.page_count()};
-  auto link = WriterLink::open_on_loop(reactor_, applicant, welcome, buffer_.memfd(), *this);
+  auto link = WriterLink::open_on_loop(reactor_, applicant, welcome, buffer_.memfd(),
+                                       max_message_bytes_, *this);
   if (!link.ok()) {
     ++counters_.openings_refused;
     log::info("shm: can't welcome writer {}: {}", applicant.hello.sender.brief(),

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "baton/status.h"
@@ -21,9 +22,10 @@ namespace baton::transport::shm {
 class ShmReceiver final : private Doorkeeper, private WriterLinkOwner {
  public:
   ShmReceiver(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-              const ListenerLimits& limits, ObserverPost& observer);
+              const ListenerLimits& limits, std::size_t max_message_bytes, ObserverPost& observer);
 
   StatusOr<std::string> expect_peer(const PeerId& peer);
+  Status tell(const PeerId& peer, std::string_view message);
   void revoke(const PeerId& peer, Task fenced);
   void close();
 
@@ -43,6 +45,7 @@ class ShmReceiver final : private Doorkeeper, private WriterLinkOwner {
   const Secret& secret_for(const HelloPacket& hello) const override;
   void on_applicant(Applicant applicant) override;
   void on_writer_link(WriterLink& link) override;
+  void on_writer_says(WriterLink& link, std::string message) override;
 
   Status open_listener();
   static std::optional<RefusalReason> judge(const Writer& writer);
@@ -55,6 +58,7 @@ class ShmReceiver final : private Doorkeeper, private WriterLinkOwner {
   const PeerId self_;
   const RegisteredBuffer& buffer_;
   const ListenerLimits limits_;
+  const std::size_t max_message_bytes_;
   ObserverPost& observer_;
   /// For the hellos of strangers, so that they fare as others do.
   const Secret decoy_ = Secret::random();

@@ -21,8 +21,13 @@ CopyPiece piece_of(const ReadOp& op, const std::byte* remote) {
 }  // namespace
 
 ShmSender::ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-                     ObserverPost& observer)
-    : reactor_(reactor), self_(self), buffer_(buffer), observer_(observer), copies_(reactor) {}
+                     std::size_t max_message_bytes, ObserverPost& observer)
+    : reactor_(reactor),
+      self_(self),
+      buffer_(buffer),
+      max_message_bytes_(max_message_bytes),
+      observer_(observer),
+      copies_(reactor) {}
 
 void ShmSender::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                         Done done) {
@@ -53,7 +58,7 @@ StatusOr<std::unique_ptr<ReceiverLink>> ShmSender::open_link(const PeerId& recei
   if (deadline <= reactor_.now()) {
     return absl::DeadlineExceededError("shm: the deadline passed before connecting began");
   }
-  return ReceiverLink::open_on_loop(reactor_, self_, *decoded, deadline, *this);
+  return ReceiverLink::open_on_loop(reactor_, self_, *decoded, deadline, max_message_bytes_, *this);
 }
 
 void ShmSender::write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done) {
@@ -92,6 +97,19 @@ void ShmSender::close() {
 void ShmSender::on_receiver_connected(ReceiverLink& link) {
   Connection& connection = connections_.at(link.peer());
   post_done(reactor_, std::exchange(connection.connecting, nullptr), absl::OkStatus());
+}
+
+Status ShmSender::tell(const PeerId& receiver, std::string_view message) {
+  const auto found = connections_.find(receiver);
+  if (found == connections_.end()) {
+    return absl::UnavailableError(
+        fmt::format("shm: receiver {} is not connected", receiver.brief()));
+  }
+  return found->second.link->tell_on_loop(message);
+}
+
+void ShmSender::on_receiver_says(ReceiverLink& link, std::string message) {
+  observer_.receiver_says(link.peer(), std::move(message));
 }
 
 void ShmSender::on_receiver_lost(ReceiverLink& link, Status why) {

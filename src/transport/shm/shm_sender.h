@@ -18,11 +18,12 @@ namespace baton::transport::shm {
 class ShmSender final : private ReceiverLinkOwner {
  public:
   ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-            ObserverPost& observer);
+            std::size_t max_message_bytes, ObserverPost& observer);
 
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline, Done done);
   void write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done);
   void read_batch(const PeerId& receiver, const std::vector<ReadOp>& ops, Done done);
+  Status tell(const PeerId& receiver, std::string_view message);
   void disconnect(const PeerId& receiver);
   void close();
 
@@ -34,6 +35,7 @@ class ShmSender final : private ReceiverLinkOwner {
 
   void on_receiver_connected(ReceiverLink& link) override;
   void on_receiver_lost(ReceiverLink& link, Status why) override;
+  void on_receiver_says(ReceiverLink& link, std::string message) override;
 
   StatusOr<std::unique_ptr<ReceiverLink>> open_link(const PeerId& receiver, std::string_view ticket,
                                                     TimePoint deadline);
@@ -48,6 +50,7 @@ class ShmSender final : private ReceiverLinkOwner {
   Reactor& reactor_;
   const PeerId self_;
   const RegisteredBuffer& buffer_;
+  const std::size_t max_message_bytes_;
   ObserverPost& observer_;
   CopyQueue copies_;
   std::map<PeerId, Connection> connections_;

@@ -18,9 +18,10 @@ Status ShmTransport::attach(RegisteredBuffer& buffer) {
   if (closed_ || receiver_ != nullptr) {
     return absl::FailedPreconditionError("shm: a buffer is attached already, or was");
   }
-  receiver_ =
-      std::make_unique<shm::ShmReceiver>(reactor_, self_, buffer, options_.listener, *observer_);
-  sender_ = std::make_unique<shm::ShmSender>(reactor_, self_, buffer, *observer_);
+  receiver_ = std::make_unique<shm::ShmReceiver>(reactor_, self_, buffer, options_.listener,
+                                                 options_.max_message_bytes, *observer_);
+  sender_ = std::make_unique<shm::ShmSender>(reactor_, self_, buffer, options_.max_message_bytes,
+                                             *observer_);
   return absl::OkStatus();
 }
 
@@ -35,6 +36,16 @@ std::string ShmTransport::offer() const {
 bool ShmTransport::can_serve(std::string_view offer) const {
   const auto sender = shm::decode_offer(offer);
   return sender && host_.can_serve(*sender);
+}
+
+Status ShmTransport::tell_receiver(const PeerId& receiver, std::string_view message) {
+  Status status = usable();
+  return status.ok() ? sender_->tell(receiver, message) : status;
+}
+
+Status ShmTransport::tell_writer(const PeerId& writer, std::string_view message) {
+  Status status = usable();
+  return status.ok() ? receiver_->tell(writer, message) : status;
 }
 
 StatusOr<std::string> ShmTransport::expect_peer(const PeerId& peer) {

@@ -19,6 +19,8 @@ namespace baton::transport {
 
 struct ShmOptions {
   shm::ListenerLimits listener;
+  /// The longest message that the logics tell each other.
+  std::size_t max_message_bytes = 8U << 20U;
 };
 
 /// docs/protocol-shm.md describes its bytes and states.
@@ -46,6 +48,10 @@ class ShmTransport final : public Transport {
 
   std::string offer() const override;
   bool can_serve(std::string_view offer) const override;
+
+  bool carries_messages() const override { return true; }
+  Status tell_receiver(const PeerId& receiver, std::string_view message) override;
+  Status tell_writer(const PeerId& writer, std::string_view message) override;
 
   StatusOr<std::string> expect_peer(const PeerId& peer) override;
   void revoke(const PeerId& peer, Task fenced) override;

@@ -23,6 +23,8 @@ class WatchedFd {
     reactor_.watch(fd_.get(), events, std::move(ready));
     watched_ = true;
   }
+  void rewatch_on_loop(std::uint32_t events) { reactor_.rewatch(fd_.get(), events); }
+  bool watched() const { return watched_; }
   /// Takes the descriptor out, unwatched.
   UniqueFd release_on_loop() {
     if (std::exchange(watched_, false)) {

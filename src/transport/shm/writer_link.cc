@@ -7,11 +7,15 @@
 #include <variant>
 
 namespace baton::transport::shm {
+namespace {
 
-StatusOr<std::unique_ptr<WriterLink>> WriterLink::open_on_loop(Reactor& reactor,
-                                                               Applicant& applicant,
-                                                               const WelcomePacket& welcome,
-                                                               int memfd, WriterLinkOwner& owner) {
+constexpr int kPacketsPerTurn = 16;
+
+}  // namespace
+
+StatusOr<std::unique_ptr<WriterLink>> WriterLink::open_on_loop(
+    Reactor& reactor, Applicant& applicant, const WelcomePacket& welcome, int memfd,
+    std::size_t max_message_bytes, WriterLinkOwner& owner) {
   // First the means of proof, then the descriptor.
   auto pidfd = open_peer_pidfd(applicant.socket.get(), applicant.process.pid);
   if (!pidfd.ok()) {
@@ -22,22 +26,26 @@ StatusOr<std::unique_ptr<WriterLink>> WriterLink::open_on_loop(Reactor& reactor,
     return sent;
   }
   std::unique_ptr<WriterLink> link(
-      new WriterLink(reactor, std::move(applicant), *std::move(pidfd), owner));
+      new WriterLink(reactor, std::move(applicant), *std::move(pidfd), max_message_bytes, owner));
   link->watch();
   return link;
 }
 
 WriterLink::WriterLink(Reactor& reactor, Applicant&& applicant, UniqueFd pidfd,
-                       WriterLinkOwner& owner)
+                       std::size_t max_message_bytes, WriterLinkOwner& owner)
     : peer_(applicant.hello.sender),
       pid_(applicant.process.pid),
       owner_(owner),
       socket_(reactor, std::move(applicant.socket)),
-      pidfd_(reactor, std::move(pidfd)) {}
+      pidfd_(reactor, std::move(pidfd)),
+      lane_(socket_, max_message_bytes) {}
 
 void WriterLink::watch() {
-  socket_.watch_on_loop(EPOLLIN, [this](std::uint32_t /*events*/) {
-    read_all();
+  socket_.watch_on_loop(EPOLLIN, [this](std::uint32_t events) {
+    if ((events & EPOLLOUT) != 0) {
+      lane_.flush();
+    }
+    read_some();
     owner_.on_writer_link(*this);  // Last: may destroy this.
   });
   pidfd_.watch_on_loop(EPOLLIN, [this](std::uint32_t /*events*/) {
@@ -54,9 +62,15 @@ void WriterLink::ask_to_release_on_loop() {
   }
 }
 
-void WriterLink::read_all() {
-  // Ends: every packet but one ends the reading, too.
-  while (socket_) {
+Status WriterLink::tell_on_loop(std::string_view message) {
+  return state_ == WriterState::kMapped
+             ? lane_.send(message)
+             : absl::UnavailableError("shm: the writer is not connected");
+}
+
+void WriterLink::read_some() {
+  // What is left makes the socket readable in the next turn.
+  for (int packets = 0; socket_ && packets < kPacketsPerTurn; ++packets) {
     const Received received = receive_packet(socket_.get());
     if (received.kind == Received::Kind::kNothing) {
       return;
@@ -69,7 +83,23 @@ void WriterLink::read_all() {
   }
 }
 
+void WriterLink::take_message(const MessagePart& part) {
+  auto message = lane_.take(part);
+  if (!message.ok()) {
+    sever(message.status());
+  } else if (message->has_value() && state_ == WriterState::kMapped) {
+    owner_.on_writer_says(*this, **std::move(message));
+  }
+  // While revoking: what it says is of no use to anybody any more.
+}
+
 void WriterLink::take_in(const Received& received) {
+  const bool may_speak = state_ == WriterState::kMapped || state_ == WriterState::kRevoking;
+  if (const auto part = decode_message_part(received.bytes);
+      part && may_speak && received.descriptors.empty() && received.sender_pid == pid_) {
+    take_message(*part);
+    return;
+  }
   const auto packet = decode_packet(received.bytes);
   const bool from_the_process_itself = received.sender_pid == pid_;
   if (!packet.ok() || !received.descriptors.empty() || !from_the_process_itself) {

@@ -5,9 +5,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "baton/status.h"
 #include "src/base/scheduler.h"
+#include "src/transport/shm/lane.h"
 #include "src/transport/shm/shm_listener.h"
 #include "src/transport/shm/shm_messages.h"
 #include "src/transport/shm/watched_fd.h"
@@ -30,6 +33,8 @@ class WriterLinkOwner {
   virtual ~WriterLinkOwner() = default;
   /// The state may have changed. May destroy the link.
   virtual void on_writer_link(WriterLink& link) = 0;
+  /// The peer's logic says this. Does not destroy the link.
+  virtual void on_writer_says(WriterLink& link, std::string message) = 0;
 };
 
 class WriterLink {
@@ -39,6 +44,7 @@ class WriterLink {
   /// `owner` outlives the link.
   static StatusOr<std::unique_ptr<WriterLink>> open_on_loop(Reactor& reactor, Applicant& applicant,
                                                             const WelcomePacket& welcome, int memfd,
+                                                            std::size_t max_message_bytes,
                                                             WriterLinkOwner& owner);
 
   const PeerId& peer() const { return peer_; }
@@ -48,17 +54,21 @@ class WriterLink {
   /// Why it is severed or fenced.
   const Status& why() const { return why_; }
 
+  /// kUnavailable unless it is mapped. As Lane::send().
+  Status tell_on_loop(std::string_view message);
   /// Asks the peer to release. Nothing happens unless live.
   void ask_to_release_on_loop();
   /// Ends all watching. The link proves nothing more.
   void close_on_loop();
 
  private:
-  WriterLink(Reactor& reactor, Applicant&& applicant, UniqueFd pidfd, WriterLinkOwner& owner);
+  WriterLink(Reactor& reactor, Applicant&& applicant, UniqueFd pidfd, std::size_t max_message_bytes,
+             WriterLinkOwner& owner);
 
   void watch();
-  void read_all();
+  void read_some();
   void take_in(const Received& received);
+  void take_message(const MessagePart& part);
   void become_mapped();
   void sever(Status why);
   void fence(Status why);
@@ -70,6 +80,7 @@ class WriterLink {
   Status why_;
   WatchedFd socket_;
   WatchedFd pidfd_;
+  Lane lane_;
 };
 
 }  // namespace baton::transport::shm

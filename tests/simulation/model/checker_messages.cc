@@ -109,6 +109,9 @@ void Checker::see(const Envelope& /*from*/, const Epoch& sender,
   if (const auto receiver = receivers_.find(message.baton->parties.receiver_epoch);
       receiver != receivers_.end()) {
     receiver->second->asked({sender, message.baton->put_id});
+    if (message.eager.has_value()) {
+      receiver->second->eager_asked(message.keys);
+    }
   }
   notices_.attempt(sender, message.async->req_id, message.baton->attempt)
       .receivers.insert(message.baton->parties.receiver_epoch);
@@ -145,6 +148,11 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::AllocRe
     coverage_.hit(Point::kOpenedByPut);
   }
   for (std::size_t i = 0; i < said.states.size() && i < seen->second.keys.size(); ++i) {
+    if (said.states[i] == wire::KeyState::kPlaced) {
+      pages->replaced(seen->second.keys[i], said.generations[i]);
+    }
+  }
+  for (std::size_t i = 0; i < said.states.size() && i < seen->second.keys.size(); ++i) {
     switch (said.states[i]) {
       case wire::KeyState::kGranted:
         pages->granted(put, seen->second.keys[i],
@@ -155,6 +163,11 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::AllocRe
         break;
       case wire::KeyState::kInFlight:
         coverage_.hit(Point::kInFlight);
+        break;
+      case wire::KeyState::kPlaced:
+        coverage_.hit(Point::kPlaced);
+        pages->placed(put, seen->second.keys[i],
+                      static_cast<std::uint32_t>(message.remote_indexes[i]), said.generations[i]);
         break;
     }
   }

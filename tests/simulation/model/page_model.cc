@@ -8,6 +8,12 @@
 #include "src/base/digest.h"
 
 namespace baton::simulation {
+namespace {
+
+/// Names for grants whose real ones we have not heard; no receiver counts that far.
+constexpr std::uint64_t kUntoldGeneration = std::uint64_t{1} << 62U;
+
+}  // namespace
 
 PageModel::PageModel(std::string name, receiver::Receiver& receiver, const RegisteredBuffer& buffer,
                      Content& content, Verdict& verdict, Coverage& coverage)
@@ -65,6 +71,68 @@ void PageModel::granted(const PutName& put, const std::string& key, std::uint32_
   std::ranges::fill(shadow_of(page), kPoisonByte);
 }
 
+void PageModel::eager_asked(const std::vector<std::string>& keys) {
+  eager_keys_.insert(keys.begin(), keys.end());
+}
+
+void PageModel::replaced(const std::string& key, std::uint64_t generation) {
+  const auto chunk = chunks_.find(key);
+  if (chunk != chunks_.end() && chunk->second.generation < generation) {
+    chunk->second.visible = false;
+  }
+}
+
+void PageModel::placed(const PutName& put, const std::string& key, std::uint32_t page,
+                       std::uint64_t generation) {
+  if (find(put, page, generation) != nullptr) {
+    return;  // Said again.
+  }
+  learn_generation(key, page, generation);
+  if (current_[page] != generation) {
+    granted(put, key, page, generation);
+    std::ranges::copy(content_.of(key), shadow_of(page).begin());
+  }
+  grants_[generation] = {put, key, page, /*commit_asked=*/true};
+}
+
+/// The answer to an eager put can't be sent when its sender has vanished: the chunk is there all
+/// the same, and we have not heard where.
+void PageModel::adopt_untold() {
+  for (std::uint32_t page = 0; page < current_.size() && !eager_keys_.empty(); ++page) {
+    const auto is = buffer_.page(page);
+    if (std::ranges::equal(is, shadow_of(page))) {
+      continue;
+    }
+    for (const std::string& key : eager_keys_) {
+      const std::vector<std::byte>& bytes = content_.of(key);
+      const auto rest = is.subspan(bytes.size());
+      if (!receiver_.contains(key) || visible(key) ||
+          !std::ranges::equal(is.first(bytes.size()), bytes) ||
+          !std::ranges::all_of(rest, [](std::byte byte) { return byte == kPoisonByte; })) {
+        continue;
+      }
+      const std::uint64_t generation = kUntoldGeneration + ++untold_;
+      grants_[generation] = {{}, key, page, /*commit_asked=*/true};
+      chunks_[key] = {generation, &bytes};
+      std::ranges::copy(is, shadow_of(page).begin());
+      break;
+    }
+  }
+}
+
+/// What was adopted is heard of now.
+void PageModel::learn_generation(const std::string& key, std::uint32_t page,
+                                 std::uint64_t generation) {
+  const auto chunk = chunks_.find(key);
+  if (chunk == chunks_.end() || chunk->second.generation <= kUntoldGeneration ||
+      grants_.at(chunk->second.generation).page != page || generation <= current_[page]) {
+    return;
+  }
+  grants_[generation] = grants_.at(chunk->second.generation);
+  chunk->second.generation = generation;
+  current_[page] = generation;
+}
+
 void PageModel::commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation) {
   if (Grant* grant = find(put, page, generation)) {
     grant->commit_asked = true;
@@ -94,6 +162,7 @@ void PageModel::read_held(const PutName& read, const std::string& key, std::uint
   if (seen.released) {
     return;  // Asked for twice, and the reader has finished: it will say so once more.
   }
+  learn_generation(key, page, generation);
   const auto chunk = chunks_.find(key);
   if (chunk == chunks_.end() || !receiver_.contains(key) ||
       chunk->second.generation != generation || grants_.at(generation).page != page) {
@@ -226,6 +295,7 @@ bool PageModel::was_visible(std::string_view key) const {
 }
 
 void PageModel::after_turn() {
+  adopt_untold();
   compare_visibility();
   compare_bytes();
   count_transitions(receiver_.stats());

@@ -38,6 +38,15 @@ class PageModel {
   void answered(const PutName& put) { open_puts_.erase(put); }
   void granted(const PutName& put, const std::string& key, std::uint32_t page,
                std::uint64_t generation);
+  /// A put brings its chunks along: from now on they may be there without our seeing the answer.
+  void eager_asked(const std::vector<std::string>& keys);
+  /// An answer says so of this key: what was shown of it under another generation is gone. To be
+  /// told of all keys of the answer before any of it is looked at: one may have the other's former
+  /// page.
+  void replaced(const std::string& key, std::uint64_t generation);
+  /// Granted, and the bytes that came along are there.
+  void placed(const PutName& put, const std::string& key, std::uint32_t page,
+              std::uint64_t generation);
   /// The sender says that the bytes are there, or that it will not touch the page any more.
   void commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation);
   void drain_said(const PutName& put, std::uint32_t page, std::uint64_t generation);
@@ -82,6 +91,8 @@ class PageModel {
   void check_no_reader(std::uint32_t page, std::uint64_t generation);
   Grant* find(const PutName& put, std::uint32_t page, std::uint64_t generation);
   std::span<std::byte> shadow_of(std::uint32_t page);
+  void adopt_untold();
+  void learn_generation(const std::string& key, std::uint32_t page, std::uint64_t generation);
   void compare_bytes();
   void compare_visibility();
   void count_transitions(const receiver::Receiver::Stats& stats);
@@ -96,7 +107,9 @@ class PageModel {
   std::vector<std::byte> shadow_;
   std::vector<std::uint64_t> current_;  // generation by page
   std::map<std::uint64_t, Grant> grants_;
-  std::set<PutName> open_puts_;  // may be granted pages without our seeing it
+  std::set<PutName> open_puts_;       // may be granted pages without our seeing it
+  std::set<std::string> eager_keys_;  // of puts that brought their chunks along
+  std::uint64_t untold_ = 0;          // grants whose answer could not be sent
   std::map<std::string, Chunk, std::less<>> chunks_;
   struct Read {
     bool released = false;

@@ -272,3 +272,13 @@ baton_plant(starve-waiting-requests P4 "readers get pages that a request waits f
   src/receiver/reads.cc
   [==[return !somebody_waits && table_.pool().may_hold(*chunk);]==]
   [==[return (PLANTED || !somebody_waits) && table_.pool().may_hold(*chunk);]==])
+
+baton_plant(place-without-grant P7 "eager bytes are placed where another put was granted the page"
+  src/receiver/request_table_eager.cc
+  [==[    if (key.state != wire::KeyState::kGranted) {
+      continue;
+    }]==]
+  [==[    if (key.state != wire::KeyState::kGranted &&
+        !(PLANTED && key.state == wire::KeyState::kInFlight)) {
+      continue;
+    }]==])

@@ -44,6 +44,7 @@ void SenderProcess::build() {
   config.drain_timeout = kDrainTimeout;
   config.request_idle_timeout = kRequestIdleTimeout;
   config.lease = kLease;
+  config.eager_bytes = world_.profile.eager_chunks * page_bytes();
   if (world_.profile.baton_proxy) {
     config.proxy_kind = ProxyKind::kBaton;
   }

@@ -13,6 +13,8 @@ constexpr std::uint64_t kCalmSeedOf = 15;
 /// By seed, whatever else it decides. A prefiller that reads is never silent: what silence does
 /// shows in the others.
 constexpr bool kReads[] = {false, true, false, true, true, true, false};
+/// Likewise. None, all, or only the small puts.
+constexpr std::uint32_t kEagerChunks[] = {0, 2, 0, 1'000, 0};
 
 FaultRates moderate_rates() {
   FaultRates rates;
@@ -69,6 +71,7 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.old_sender = random.percent(12);
   profile.implicit_too = random.percent(50);
   profile.reads = kReads[seed % std::size(kReads)];
+  profile.eager_chunks = kEagerChunks[seed % std::size(kEagerChunks)];
   profile.level = seed % kCalmSeedOf == 1 ? FaultLevel::kNone : level;
   if (profile.level == FaultLevel::kNone) {
     profile.implicit_too = false;  // Such a request may be refused whenever the pool is busy.

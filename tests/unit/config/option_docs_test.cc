@@ -63,13 +63,14 @@ TEST(OptionDocs, Defaults) {
       {"pd_max_keys", "65536"},
       {"pd_max_open_requests", "4096"},
       {"pd_max_puts", "4096"},
+      {"pd_eager_bytes", "65536"},
       {"pd_max_peer_requests", "1024"},
       {"pd_max_peer_chunks", "0"},
       {"pd_lease_ms", "10000"},
       {"pd_group_leader_host", ""},
       {"pd_proxy_kind", "stock"},
       {"pd_protocol_min", "1"},
-      {"pd_protocol_max", "3"},
+      {"pd_protocol_max", "4"},
   };
   std::map<std::string, std::string> documented;
   for (const OptionDoc& doc : option_docs()) {

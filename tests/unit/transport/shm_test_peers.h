@@ -83,6 +83,21 @@ class RealPeer final : public TransportObserver {
                               [this, receiver](Status status) { note("write", receiver, status); });
     });
   }
+  Status tell_receiver(const PeerId& receiver, std::string_view message) {
+    Status status;
+    on_loop([&] { status = transport_->tell_receiver(receiver, message); });
+    return status;
+  }
+  Status tell_writer(const PeerId& writer, std::string_view message) {
+    Status status;
+    on_loop([&] { status = transport_->tell_writer(writer, message); });
+    return status;
+  }
+  /// What was heard, in order. Await "heard" first.
+  std::vector<std::string> heard() {
+    const MutexLock lock(mutex_);
+    return heard_;
+  }
   void disconnect(const PeerId& receiver) {
     on_loop([&] { transport_->disconnect(receiver); });
   }
@@ -96,7 +111,7 @@ class RealPeer final : public TransportObserver {
   }
 
   /// How often this was reported: "connected", "gone", "receiver gone", "fenced", "connect",
-  /// "write".
+  /// "write", "heard".
   int count(const std::string& event, const PeerId& peer) {
     const MutexLock lock(mutex_);
     return static_cast<int>(events_[{event, peer}].size());
@@ -120,8 +135,21 @@ class RealPeer final : public TransportObserver {
   void on_receiver_gone(const PeerId& peer, const Status& why) override {
     note("receiver gone", peer, why);
   }
+  void on_writer_says(const PeerId& peer, std::string_view message) override {
+    hear(peer, message);
+  }
+  void on_receiver_says(const PeerId& peer, std::string_view message) override {
+    hear(peer, message);
+  }
 
  private:
+  void hear(const PeerId& peer, std::string_view message) {
+    {
+      const MutexLock lock(mutex_);
+      heard_.emplace_back(message);
+    }
+    note("heard", peer);
+  }
   void note(const std::string& event, const PeerId& peer, const Status& status = {}) {
     const MutexLock lock(mutex_);
     events_[{event, peer}].push_back(status);
@@ -135,6 +163,7 @@ class RealPeer final : public TransportObserver {
   Mutex mutex_;
   CondVar changed_;
   std::map<std::pair<std::string, PeerId>, std::vector<Status>> events_ GUARDED_BY(mutex_);
+  std::vector<std::string> heard_ GUARDED_BY(mutex_);
 };
 
 /// One end of a connection, played by hand. Waits, and says what it is told to.

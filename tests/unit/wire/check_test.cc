@@ -115,7 +115,27 @@ TEST(Check, AllocResponse) {
   refused([](M& m) { m.baton->states[0] = KeyState::kGranted; }, "field 'states' [0]");
   refused([](M& m) { m.baton->generations[1] = 0; }, "field 'states' [1]");
   refused([](M& m) { m.baton->generations[2] = 1; }, "field 'states' [2]");
-  refused([](M& m) { m.baton->states[2] = static_cast<KeyState>(3); }, "field 'states' [2] is 3");
+  refused([](M& m) { m.baton->states[2] = KeyState::kPlaced; }, "field 'states' [2] is 3");
+  refused([](M& m) { m.baton->states[2] = static_cast<KeyState>(4); }, "field 'states' [2] is 4");
+}
+
+TEST(Check, EagerBytesAreTheChunksOwn) {
+  using M = AllocRequest;
+  const auto refused = [](auto break_it, const char* complaint) {
+    expect_refused(samples::eager_request(), break_it, complaint);
+  };
+  refused([](M& m) { m.eager->bytes.pop_back(); }, "field 'eager_bytes' has 223 bytes");
+  refused([](M& m) { m.eager->bytes.push_back('x'); }, "field 'eager_bytes' has 225 bytes");
+  refused([](M& m) { m.eager->bytes.resize(96); }, "field 'eager_bytes' has 96 bytes");
+  refused([](M& m) { m.eager->bytes.resize(224 + 128); }, "field 'eager_bytes' has 352 bytes");
+  refused([](M& m) { m.eager->bytes.resize(3); }, "field 'eager_bytes' has 3 bytes");
+  refused([](M& m) { m.eager->bytes.clear(); }, "field 'eager_bytes' is empty");
+  refused([](M& m) { m.keys.clear(); }, "no key is named");
+  refused([](M& m) { m.eager->digests.pop_back(); }, "field 'eager_digests' has 1 elements");
+  refused([](M& m) { m.baton.reset(); }, "field 'eager_bytes' needs");
+  AllocRequest without_digests = samples::eager_request();
+  without_digests.eager->digests.clear();
+  EXPECT_TRUE(decode(encode(without_digests), Limits{}).ok());
 }
 
 TEST(Check, CacheQueryResponse) {
@@ -202,6 +222,7 @@ TEST(Check, ChunkUpdate) {
   refused([](M& m) { m.pages.pop_back(); }, "field 'pages' has 1 elements");
   refused([](M& m) { m.generations.pop_back(); }, "field 'generations' has 1 elements");
   refused([](M& m) { m.states[0] = KeyState::kInFlight; }, "no news");
+  refused([](M& m) { m.states[0] = KeyState::kPlaced; }, "no news");
   refused([](M& m) { m.generations[1] = 0; }, "field 'states' [1]");
   refused([](M& m) { m.generations[0] = 4; }, "field 'states' [0]");
   refused([](M& m) { m.pages[0] = 4; }, "field 'states' [0]");

@@ -37,6 +37,23 @@ inline AllocRequest alloc_request() {
   return m;
 }
 
+/// With the bytes of a full chunk and of one of 3 tokens.
+inline AllocRequest eager_request() {
+  AllocRequest m = alloc_request();
+  m.shape = {2, 1, 4, 8};
+  m.dtype = DType::kHalf;
+  m.last_chunk_toks = 3;
+  m.eager = AllocRequest::Eager{{UINT64_MAX, 1}, std::string(128, 'k') + std::string(96, '\0')};
+  return m;
+}
+
+inline AllocResponse placed_response() {
+  AllocResponse m;
+  m.remote_indexes = {3, -1};
+  m.baton = AllocResponse::Baton{7, 0, "", {KeyState::kPlaced, KeyState::kInFlight}, {9, 0}};
+  return m;
+}
+
 inline AllocResponse alloc_response() {
   AllocResponse m;
   m.remote_indexes = {-1, 300, -1, 0};
@@ -108,7 +125,9 @@ inline std::vector<Message> all() {
   read_without_digests.digests.clear();
   return {
       alloc_request(),
+      eager_request(),
       sync,
+      placed_response(),
       alloc_response(),
       alloc_refusal(),
       plain_response,
