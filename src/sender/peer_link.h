@@ -71,6 +71,8 @@ class PeerLink {
   transport::Transport& transport() const { return *transport_; }
   /// While ready: over whatever was agreed on.
   void write_batch(std::vector<transport::WriteOp> ops, transport::Done done);
+  /// Does it take their digests, too (Transport::digests_writes())?
+  bool digests_writes() const;
   void read_batch(std::vector<transport::ReadOp> ops, transport::Done done);
 
   /// It leads, or led last, to an LMCache receiver: such a one is only asked, and told that

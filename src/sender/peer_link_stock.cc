@@ -89,6 +89,10 @@ void PeerLink::end_stock_request(const std::string& req_id, const Status& how) {
   }
 }
 
+bool PeerLink::digests_writes() const {
+  return !is_stock_ && transport_->digests_writes();
+}
+
 void PeerLink::write_batch(std::vector<transport::WriteOp> ops, transport::Done done) {
   if (is_stock_ && stock_ != nullptr) {
     stock_->write_batch(std::move(ops), std::move(done));

@@ -112,8 +112,10 @@ class PutTask {
   /// Grants that are written in one batch and committed together.
   struct Slice {
     std::vector<std::size_t> grants;  // indexes into grants_
-    std::vector<std::uint64_t> digests;
-    std::size_t steps_left = 0;  // its write, and one digest a chunk
+    /// By grant; null where the receiver wants none. Shared with what is under way: a transport
+    /// sets some of them until its `done`.
+    std::shared_ptr<std::vector<std::uint64_t>> digests;
+    std::size_t steps_left = 0;  // its write, and each digest that the transport doesn't take
     Status write_status;
     bool sent = false;  // its CommitRequest
     bool acknowledged = false;
@@ -135,6 +137,7 @@ class PutTask {
   void repeat();
   void pump();
   void start_slice(std::vector<std::size_t> grants);
+  void take_digest(std::uint32_t number, std::size_t index);
   void on_slice_step(std::uint32_t number);
   void on_slices_idle();
   void commit_slice(std::uint32_t number);

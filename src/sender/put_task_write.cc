@@ -42,34 +42,45 @@ void PutTask::start_slice(std::vector<std::size_t> members) {
   Slice& slice = slices_.emplace_back();
   slice.grants = std::move(members);
   slice.steps_left = 1;
+  const bool wants_digests = link_.welcome().digests;
+  if (wants_digests) {
+    slice.digests = std::make_shared<std::vector<std::uint64_t>>(slice.grants.size());
+  }
   ++slices_busy_;
   ++slices_open_;
 
+  // Either way the references that the put holds outlast the digest: it counts as a step.
+  const bool on_the_way = wants_digests && link_.digests_writes();
   std::vector<transport::WriteOp> ops;
-  for (const std::size_t index : slice.grants) {
-    const Grant& grant = grants_[index];
+  for (std::size_t i = 0; i < slice.grants.size(); ++i) {
+    const Grant& grant = grants_[slice.grants[i]];
     stats_.bytes_written += bytes_of(grant).size();
-    if (faults_.drop_write && faults_.drop_write(spec_.keys[grant.key_index])) {
-      continue;
+    const bool dropped = faults_.drop_write && faults_.drop_write(spec_.keys[grant.key_index]);
+    if (!dropped) {
+      ops.push_back({bytes_of(grant), grant.page, grant.generation, 0,
+                     on_the_way ? &(*slice.digests)[i] : nullptr});
     }
-    ops.push_back({bytes_of(grant), grant.page, grant.generation, 0});
+    if (wants_digests && (dropped || !on_the_way)) {
+      take_digest(number, i);
+    }
   }
-  link_.write_batch(std::move(ops), lifetime_.guard([this, number](const Status& status) {
+  link_.write_batch(std::move(ops), lifetime_.guard([this, number, digests = slice.digests](
+                                                        const Status& status) {
+    static_cast<void>(digests);  // Held until now for the transport, whatever became of the slice.
     slices_[number].write_status = status;
     on_slice_step(number);
   }));
-  if (!link_.welcome().digests) {
-    return;
-  }
-  slice.digests.resize(slice.grants.size());
-  slice.steps_left += slice.grants.size();
-  for (std::size_t i = 0; i < slice.grants.size(); ++i) {
-    digests_.add(bytes_of(grants_[slice.grants[i]]),
-                 lifetime_.guard([this, number, i](std::uint64_t digest) {
-                   slices_[number].digests[i] = digest;
-                   on_slice_step(number);
-                 }));
-  }
+}
+
+/// One that no transport takes: read from memory once more.
+void PutTask::take_digest(std::uint32_t number, std::size_t index) {
+  Slice& slice = slices_[number];
+  ++slice.steps_left;
+  digests_.add(bytes_of(grants_[slice.grants[index]]),
+               lifetime_.guard([this, number, index](std::uint64_t digest) {
+                 (*slices_[number].digests)[index] = digest;
+                 on_slice_step(number);
+               }));
 }
 
 void PutTask::on_slice_step(std::uint32_t number) {
@@ -121,7 +132,9 @@ wire::CommitRequest PutTask::commit_request(std::uint32_t number) const {
     request.pages.push_back(grants_[index].page);
     request.generations.push_back(grants_[index].generation);
   }
-  request.digests = slices_[number].digests;
+  if (slices_[number].digests != nullptr) {
+    request.digests = *slices_[number].digests;
+  }
   return request;
 }
 

@@ -39,6 +39,10 @@ struct WriteOp {
   std::uint32_t page = 0;            ///< page number in the receiver's buffer
   std::uint64_t generation = 0;      ///< of the grant; the receiver's guard checks it
   std::uint64_t offset_bytes = 0;    ///< where in the page
+  /// If not null, and the transport digests_writes(): is set to the digest (src/base/digest.h) of
+  /// `local` before `done` with OK. Stays valid until `done` is called or destroyed; not touched
+  /// after that.
+  std::uint64_t* digest = nullptr;
 };
 
 /// One range to read out of one page of a receiver's.
@@ -90,6 +94,10 @@ class Transport {
 
   /// "loopback", "shm", "tcp".
   virtual std::string_view name() const = 0;
+
+  /// It takes the digests of what it writes on the way (WriteOp::digest), so that the bytes are
+  /// read from memory once.
+  virtual bool digests_writes() const { return false; }
 
   /// Registers the buffer: the memory that local ranges come from and that peers write into.
   /// Once, before anything else. The buffer must outlive join().

@@ -23,6 +23,8 @@ struct LoopbackOptions {
   Duration connect_delay = Duration::zero();
   /// From revoke() to `fenced`.
   Duration fence_delay = Duration::zero();
+  /// What digests_writes() says.
+  bool digests_writes = true;
 };
 
 /// What a simulator decides about the data network, from one event to the next. Without one, the

@@ -131,6 +131,7 @@ bool LoopbackLink::move_piece(const Op& op) {
   const std::size_t piece_bytes =
       std::min(op.local.size() - landed_bytes_, hub_.options().piece_bytes);
   if (landed_bytes_ == 0 && hub_.drops(writer_, receiver_, op)) {
+    digest_piece(op, op.local.size());
     ++op_index_;
     return true;
   }
@@ -138,12 +139,26 @@ bool LoopbackLink::move_piece(const Op& op) {
   if (target == nullptr || !target->land(writer_, op, landed_bytes_, piece_bytes)) {
     return false;  // The receiver has ended this link.
   }
+  digest_piece(op, piece_bytes);
   landed_bytes_ += piece_bytes;
   if (landed_bytes_ == op.local.size()) {
     ++op_index_;
     landed_bytes_ = 0;
   }
   return true;
+}
+
+void LoopbackLink::digest_piece(const WriteOp& op, std::size_t bytes) {
+  if (op.digest == nullptr) {
+    return;
+  }
+  if (landed_bytes_ == 0) {
+    digest_ = DigestStream();
+  }
+  digest_.update(op.local.subspan(landed_bytes_, bytes));
+  if (landed_bytes_ + bytes == op.local.size()) {
+    *op.digest = digest_.value();
+  }
 }
 
 }  // namespace baton::transport

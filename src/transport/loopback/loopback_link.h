@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/digest.h"
 #include "src/transport/loopback/loopback_hub.h"
 #include "src/transport/transport.h"
 
@@ -63,6 +64,9 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   /// The same, of this op.
   template <typename Op>
   bool move_piece(const Op& op);
+  /// Takes the next piece of that op into its digest, if one is wanted.
+  void digest_piece(const WriteOp& op, std::size_t bytes);
+  void digest_piece(const ReadOp& /*op*/, std::size_t /*bytes*/) {}
 
   LoopbackHub& hub_;
   const PeerId writer_;
@@ -71,6 +75,7 @@ class LoopbackLink : public std::enable_shared_from_this<LoopbackLink> {
   std::deque<Batch> batches_;
   std::size_t op_index_ = 0;      // in the batch in front
   std::size_t landed_bytes_ = 0;  // of that op
+  DigestStream digest_;           // of those bytes, if it is wanted
   bool turn_scheduled_ = false;
   bool severed_ = false;
   bool writes_severed_ = false;

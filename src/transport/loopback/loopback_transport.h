@@ -38,6 +38,7 @@ class LoopbackTransport final : public Transport {
   ~LoopbackTransport() override;
 
   std::string_view name() const override { return "loopback"; }
+  bool digests_writes() const override { return hub_.options().digests_writes; }
   Status attach(RegisteredBuffer& buffer) override;
   void set_guard(const PageGuard* guard) override { guard_ = guard; }
   void set_observer(TransportObserver* observer) override { observer_ = observer; }

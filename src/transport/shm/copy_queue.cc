@@ -77,18 +77,33 @@ void CopyQueue::run_turn() {
 std::size_t CopyQueue::copy_quantum(Batch& batch, std::size_t budget_bytes) {
   std::size_t cost = kMinPieceCost;
   while (batch.next_piece < batch.pieces.size() && cost < budget_bytes) {
-    CopyPiece& piece = batch.pieces[batch.next_piece];
-    const std::size_t bytes = std::min(piece.bytes, budget_bytes - cost);
-    copy_bulk(piece.to, piece.from, bytes);
-    piece.to += bytes;
-    piece.from += bytes;
-    piece.bytes -= bytes;
-    cost += std::max(bytes, kMinPieceCost);
-    if (piece.bytes == 0) {
+    cost += std::max(copy_slice(batch, budget_bytes - cost), kMinPieceCost);
+    if (batch.pieces[batch.next_piece].bytes == 0) {
       ++batch.next_piece;
     }
   }
   return cost;
+}
+
+std::size_t CopyQueue::copy_slice(Batch& batch, std::size_t budget_bytes) {
+  CopyPiece& piece = batch.pieces[batch.next_piece];
+  std::size_t bytes = std::min(piece.bytes, budget_bytes);
+  if (piece.digest == nullptr) {
+    copy_bulk(piece.to, piece.from, bytes);
+    piece.to += bytes;
+    piece.from += bytes;
+  } else {
+    if (!batch.digesting.has_value()) {
+      batch.digesting.emplace(piece.to, piece.from, piece.bytes);
+    }
+    bytes = batch.digesting->advance(budget_bytes);
+    if (batch.digesting->left_bytes() == 0) {
+      *piece.digest = batch.digesting->digest();
+      batch.digesting.reset();
+    }
+  }
+  piece.bytes -= bytes;
+  return bytes;
 }
 
 }  // namespace baton::transport::shm

@@ -11,7 +11,7 @@ namespace baton::transport::shm {
 namespace {
 
 CopyPiece piece_of(const WriteOp& op, std::byte* remote) {
-  return {.to = remote, .from = op.local.data(), .bytes = op.local.size()};
+  return {.to = remote, .from = op.local.data(), .bytes = op.local.size(), .digest = op.digest};
 }
 
 CopyPiece piece_of(const ReadOp& op, const std::byte* remote) {

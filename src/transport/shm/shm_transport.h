@@ -42,6 +42,7 @@ class ShmTransport final : public Transport {
   ~ShmTransport() override;
 
   std::string_view name() const override { return "shm"; }
+  bool digests_writes() const override { return true; }
   Status attach(RegisteredBuffer& buffer) override;
   void set_guard(const PageGuard* /*guard*/) override {}
   void set_observer(TransportObserver* observer) override;

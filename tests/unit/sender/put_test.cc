@@ -72,6 +72,23 @@ TEST_F(PutTest, HandsOverEveryByteAndTellsEachKeyOnce) {
   expect_nothing_lost(receiver, sender);
 }
 
+// As over tcp: nobody takes digests on the way. The loopback transport does in all other tests.
+TEST(PutWithoutDigestsOnTheWay, HandsOverEveryByte) {
+  World world({.digests_writes = false});
+  receiver::Config config = ReceiverNode::default_config();
+  config.integrity = Integrity::kParanoid;
+  ReceiverNode receiver(world, "r", 8, config);
+  SenderNode sender(world, 8);
+  const auto put = sender.submit(receiver, sender.spec("req", 10, 3));
+  ASSERT_TRUE(world.scheduler.run_until([&] { return put->done(); }));
+  ASSERT_TRUE(put->status().ok()) << put->status();
+  const auto claim = receiver.claim("req", tiny_keys(10, 3));
+  ASSERT_TRUE(claim.ok()) << claim.status();
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(holds_bytes(claim->chunks()[i], 10 + i));
+  }
+}
+
 TEST_F(PutTest, GivesReferencesBackBeforeItsCallback) {
   ReceiverNode receiver(world_, "r", 8);
   SenderNode sender(world_, 4);

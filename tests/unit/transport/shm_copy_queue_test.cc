@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "src/base/digest.h"
 #include "tests/support/virtual_scheduler.h"
 
 namespace baton::transport::shm {
@@ -110,6 +112,47 @@ TEST_F(CopyQueueTest, BatchesOfOnePeerCompleteInOrder) {
   scheduler_.run_ready();
   EXPECT_EQ(log_, (std::vector<std::string>{"first:OK", "second:OK", "refused:INVALID_ARGUMENT",
                                             "last:OK"}));
+}
+
+TEST_F(CopyQueueTest, DigestsAreSetWhenDone) {
+  constexpr std::uint64_t kUnset = 42;
+  Memory large(3 * CopyQueue::kTurnBytes + 100);
+  Memory small(100);
+  std::vector<std::uint64_t> digests(3, kUnset);
+  std::vector<CopyPiece> pieces{large.piece(), small.piece(), small.piece()};
+  pieces[1].bytes = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    pieces[i].digest = &digests[i];
+  }
+  submit(peer_a_, std::move(pieces), "a");
+  std::size_t before = 0;
+  while (scheduler_.step()) {
+    const std::size_t now = large.copied();
+    EXPECT_LE(now - before, CopyQueue::kTurnBytes + DigestingCopy::kMaxExcessBytes);
+    EXPECT_TRUE(log_.empty() || now == large.to.size());
+    before = now;
+  }
+  EXPECT_EQ(log_, std::vector<std::string>{"a:OK"});
+  EXPECT_EQ(large.to, large.from);
+  EXPECT_EQ(small.to, small.from);
+  EXPECT_EQ(digests[0], digest_of(large.from));
+  EXPECT_EQ(digests[1], digest_of({}));
+  EXPECT_EQ(digests[2], digest_of(small.from));
+}
+
+TEST_F(CopyQueueTest, DropLeavesDigestsAlone) {
+  Memory dropped(4 * CopyQueue::kTurnBytes);
+  auto digest = std::make_unique<std::uint64_t>(42);
+  CopyPiece piece = dropped.piece();
+  piece.digest = digest.get();
+  submit(peer_a_, {piece}, "a");
+  scheduler_.step();
+  ASSERT_GT(dropped.copied(), 0U);
+  queue_.drop(peer_a_, absl::CancelledError("over"));
+  EXPECT_EQ(*digest, 42U);
+  digest.reset();  // A sanitizer sees who sets it now.
+  scheduler_.run_ready();
+  EXPECT_EQ(log_, std::vector<std::string>{"a:CANCELLED"});
 }
 
 TEST_F(CopyQueueTest, DropEndsAllAccessAtOnce) {
