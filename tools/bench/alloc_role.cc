@@ -23,6 +23,9 @@
 namespace baton::bench {
 namespace {
 
+/// What a sender offers for the tcp transport: docs/protocol-tcp.md. Its connection is never made.
+constexpr const char* kTcpOffer = "2";
+
 /// A DEALER that waits for its answers, as the sender's control plane has it.
 class Dealer {
  public:
@@ -103,7 +106,7 @@ class Allocator final : public Role {
                                              kProtocolVersions.max,
                                              epoch_,
                                              to_layout_info(layout_, options_),
-                                             {{"tcp", ""}}});
+                                             {{"tcp", kTcpOffer}}});
     const auto response = init_.ask<wire::NixlInitResponse>(request);
     const auto welcome =
         checked(wire::decode(response.baton.value_or(""), {}), "no answer to the hello");
