@@ -1,6 +1,6 @@
 # Baton's commands. `make` alone lists them. Needs only git and make; the rest is installed.
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo install deb test test-sanitizers sim plants soak fuzz rdma-test rdma-hosts-test format tidy clean
+.PHONY: help deps build demo bench install deb test test-sanitizers sim plants soak fuzz rdma-test rdma-hosts-test format tidy clean
 
 NINJA := ninja
 
@@ -21,6 +21,10 @@ build: deps build/build.ninja ## build the command build/bin/baton
 
 demo: build ## hand KV caches over between real processes and check every token
 	build/bin/baton demo
+
+bench: build ## measure the handoff beside what this machine can do (at most 20 minutes); then see docs/performance.md
+	build/bin/baton bench all --json build/bench.json
+	scripts/plot-bench.py build/bench.json docs/performance.md docs/bench
 
 PREFIX ?= /usr/local
 install: deps build/build.ninja ## install the library, its headers and the command under PREFIX (default /usr/local)

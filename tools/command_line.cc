@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 namespace baton {
 namespace {
@@ -134,6 +135,50 @@ void add_doctor(CLI::App& app, DoctorArguments& arguments) {
   doctor.add_flag("--json", arguments.json, "Print one JSON object (docs/doctor.md)");
 }
 
+void add_bench(CLI::App& app, bench::BenchOptions& options) {
+  CLI::App& bench = *app.add_subcommand(
+      "bench", "Measure the handoff beside what this machine could do, between real processes");
+  bench.footer(
+      "Every case takes interleaved pairs of samples, Baton's and a reference's, and fixes "
+      "transport,\n"
+      "integrity and poll mode: the JSON file has them, every sample, and each process's CPU\n"
+      "seconds. docs/performance.md says what is measured and how to read it. Large cases need up "
+      "to\n"
+      "5 GB of memory.\n\n"
+      "Exit status: 0 if all was measured, 1 if something failed, 2 for wrong arguments, 130 when\n"
+      "interrupted.\n\n"
+      "Examples:\n  baton bench put --json put.json\n"
+      "  baton bench latency --case latency_4k --poll busy\n"
+      "  baton bench all --quick");
+  bench
+      .add_option("GROUP", options.group, "Which cases: put, latency, control, scale, idle, or all")
+      ->required()
+      ->check(CLI::IsMember({"put", "latency", "control", "scale", "idle", "all"}));
+  bench.add_option("--case", options.cases, "Only these cases of the group")
+      ->delimiter(',')
+      ->check(CLI::IsMember(std::vector<std::string>(bench::kCases.begin(), bench::kCases.end())));
+  bench.add_option("--json", options.json, "Write the results to this file, too");
+  bench.add_option("--pairs", options.pairs, "Pairs of samples (default: 21)")
+      ->check(CLI::Range(bench::kMinPairs, bench::kMaxPairs));
+  bench
+      .add_option_function<std::string>(
+          "--poll",
+          [&options](const std::string& mode) {
+            options.latency_poll =
+                mode == "busy" ? bench::PollMode::kBusy : bench::PollMode::kSleep;
+          },
+          "Latency cases: sleep or busy (default: sleep), for Baton and the references that "
+          "can")
+      ->check(CLI::IsMember({"sleep", "busy"}));
+  bench
+      .add_option("--ping-channel", options.ping_channel,
+                  "latency_4k: the channel that the ping-pong takes: zmq, unix or tcp")
+      ->check(CLI::IsMember({"zmq", "unix", "tcp"}))
+      ->capture_default_str();
+  bench.add_flag("--quick", options.quick,
+                 "Small buffers and few samples: shows that everything runs, measures nothing");
+}
+
 struct ConfigArguments {
   std::string file;
   config::CheckConfig check;
@@ -197,6 +242,8 @@ Command parse_command_line(int argc, char** argv) {
   add_doctor(app, doctor);
   ConfigArguments config;
   add_config(app, config);
+  bench::BenchOptions bench;
+  add_bench(app, bench);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -208,6 +255,9 @@ Command parse_command_line(int argc, char** argv) {
     }
     keys.generate.role = security::parse_role(keys.role).value();
     return keys.generate;
+  }
+  if (app.get_subcommand("bench")->parsed()) {
+    return bench;
   }
   if (app.get_subcommand("config")->parsed()) {
     return config.check;

@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "tools/bench/options.h"
 #include "tools/config/check.h"
 #include "tools/demo/options.h"
 #include "tools/doctor/doctor.h"
@@ -16,7 +17,7 @@ struct ExitNow {
 };
 
 using Command = std::variant<ExitNow, demo::DemoOptions, doctor::DoctorOptions, GenerateKeys,
-                             ShowKey, config::CheckConfig>;
+                             ShowKey, config::CheckConfig, bench::BenchOptions>;
 
 inline constexpr int kUsageError = 2;
 

@@ -8,6 +8,10 @@
 #include <variant>
 
 #include "tools/command_line.h"
+#ifdef BATON_WITH_BENCH
+#include "tools/bench/bench.h"
+#include "tools/bench/role.h"
+#endif
 #ifdef BATON_WITH_LLAMA
 #include "tools/demo/decode_worker.h"
 #include "tools/demo/demo.h"
@@ -18,6 +22,19 @@
 
 namespace baton {
 namespace {
+
+#ifdef BATON_WITH_BENCH
+int measure(const bench::BenchOptions& options) {
+  return bench::run_bench(options);
+}
+#else
+int measure(const bench::BenchOptions& /*options*/) {
+  fmt::print(stderr,
+             "baton bench: this `baton` was built without the benchmark; `make bench` in Baton's "
+             "sources builds and runs one with it\n");
+  return 1;
+}
+#endif
 
 #ifdef BATON_WITH_LLAMA
 
@@ -54,6 +71,9 @@ int run(int argc, char** argv) {
   if (const auto* examine = std::get_if<doctor::DoctorOptions>(&command)) {
     return doctor::run_doctor(*examine);
   }
+  if (const auto* chosen = std::get_if<bench::BenchOptions>(&command)) {
+    return measure(*chosen);
+  }
   return demo::run_demo(std::get<demo::DemoOptions>(command));
 }
 
@@ -76,6 +96,9 @@ int run(int argc, char** argv) {
   if (const auto* examine = std::get_if<doctor::DoctorOptions>(&command)) {
     return doctor::run_doctor(*examine);
   }
+  if (const auto* chosen = std::get_if<bench::BenchOptions>(&command)) {
+    return measure(*chosen);
+  }
   fmt::print(stderr,
              "baton demo: this `baton` was built without llama.cpp; `make demo` in Baton's sources "
              "builds one with it\n");
@@ -89,6 +112,12 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+#ifdef BATON_WITH_BENCH
+    // How the benchmark starts itself.
+    if (argc == 3 && std::string_view(argv[1]) == "bench-worker") {
+      return baton::bench::run_worker(baton::UniqueFd(std::atoi(argv[2])));
+    }
+#endif
     return baton::run(argc, argv);
   } catch (const std::exception& error) {
     fmt::print(stderr, "baton: {}\n", error.what());

@@ -1,0 +1,79 @@
+// Large puts on one host, against a copy by one thread.
+#include "tools/bench/put_cases.h"
+
+namespace baton::bench {
+namespace {
+
+struct ShmCase {
+  const char* name;
+  const char* integrity;
+  double target;
+};
+
+void against_copy(Run& run, const ShmCase& which) {
+  const LargePut put(run);
+  BatonPair pair(run, put.settings("shm", which.integrity));
+  const auto memory = run.start("memory", "memory", put.buffer());
+  Json copier_arguments = put.buffer();
+  copier_arguments["target"] = memory->started();
+  const auto copier = run.start("copier", "copier", copier_arguments);
+
+  CaseResult result;
+  result.name = which.name;
+  result.reference_name = "nt_copy";
+  result.unit = "GB/s";
+  result.target = which.target;
+  result.settings = put.settings("shm", which.integrity);
+  result.settings["nt_copy"] = copier->started();
+  std::vector<double> memcpy_gbps;
+  std::vector<double> digest_gbps;
+  run.measure(
+      result, {&pair.sender(), &pair.receiver(), copier.get()}, true,
+      [&] { return put.gbps(pair.pass(put.chunks_each(), put.times())); },
+      [&] {
+        const Json all = {{"chunks", put.chunks()}};
+        memcpy_gbps.push_back(put.gbps(copier->call("memcpy", all).at("us").get<double>()));
+        digest_gbps.push_back(put.gbps(copier->call("digest", all).at("us").get<double>()));
+        return put.gbps(copier->call("nt_copy", all).at("us").get<double>());
+      });
+  pair.check_contents(put.chunks_each());
+  run.note("nt_copy", result.reference, "GB/s");
+  run.note("memcpy", median(memcpy_gbps), "GB/s");
+  run.note("xxh3", median(digest_gbps), "GB/s");
+  run.finish(std::move(result));
+}
+
+void against_lmcache(Run& run) {
+  const LargePut put(run);
+  BatonPair pair(run, put.settings("shm", "full"));
+  LmcachePair lmcache(run, put.buffer());
+  CaseResult result;
+  result.name = "put_shm_vs_lmcache_mode";
+  result.reference_name = "lmcache_mode";
+  result.unit = "GB/s";
+  result.target = 2.5;
+  result.settings = put.settings("shm", "full");
+  result.settings["lmcache_write"] = LmcachePair::kWrite;
+  run.measure(
+      result, {&pair.sender(), &pair.receiver(), &lmcache.prefiller(), &lmcache.decoder()}, true,
+      [&] { return put.gbps(pair.pass(put.chunks_each(), put.times())); },
+      [&] { return put.gbps(lmcache.pass(put.chunks_each(), put.times())); });
+  pair.check_contents(put.chunks_each());
+  run.finish(std::move(result));
+}
+
+}  // namespace
+
+void run_put_shm_cases(Run& run) {
+  for (const ShmCase& which :
+       {ShmCase{"put_shm_large", "off", 0.92}, ShmCase{"put_shm_large_digest", "full", 0.70}}) {
+    if (run.begin(which.name)) {
+      against_copy(run, which);
+    }
+  }
+  if (run.begin("put_shm_vs_lmcache_mode")) {
+    against_lmcache(run);
+  }
+}
+
+}  // namespace baton::bench
