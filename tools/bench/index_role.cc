@@ -63,7 +63,8 @@ class Table {
         buffer_(checked(RegisteredBuffer::create(kPageBytes, residents), "can't make a buffer")) {
     const std::size_t before = heap_bytes();
     pool_ = std::make_unique<receiver::ChunkPool>(*buffer_, residents, false);
-    table_ = std::make_unique<receiver::RequestTable>(turns_, *pool_, config_, nobody_, [] {});
+    table_ =
+        std::make_unique<receiver::RequestTable>(turns_, *pool_, config_, faults_, nobody_, [] {});
     for (std::uint32_t done = 0; done < residents; done += kBatch) {
       run(message({}, std::min(kBatch, residents - done)));
     }
@@ -142,6 +143,7 @@ class Table {
   Turns turns_;
   Nobody nobody_;
   receiver::Config config_;
+  receiver::FaultHooks faults_;
   std::unique_ptr<receiver::ChunkPool> pool_;
   std::unique_ptr<receiver::RequestTable> table_;
   std::mt19937_64 random_{1};
