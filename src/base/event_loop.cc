@@ -209,6 +209,9 @@ int EventLoop::wait_for_events(std::span<epoll_event> events, int timeout_ms) {
   while (!over && now() - begun < spin) {
     count = poll(0);
     over = count != 0 || has_posted();
+    if (!over) {
+      std::this_thread::yield();  // Whoever is to bring the next event may need this processor.
+    }
   }
   if (!over) {
     count = poll(wait_ms());
