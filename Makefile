@@ -31,7 +31,9 @@ install: deps build/build.ninja ## install the library, its headers and the comm
 	$(NINJA) -C build installable
 	cmake --install build --prefix $(PREFIX)
 
-deb: deps build/build.ninja ## make the Debian packages libbaton, libbaton-dev and baton in build/packages/
+deb: deps build/build.ninja ## make the Debian packages libbaton, libbaton-dev and baton in build/packages/ (not of a build with NIXL)
+	@! grep -qE '^BATON_WITH_NIXL:BOOL=(ON|1|TRUE|YES)$$' build/CMakeCache.txt || \
+	  { echo "make deb: build/ has BATON_WITH_NIXL=ON, and NIXL is in no package that these could depend on" >&2; exit 1; }
 	$(NINJA) -C build installable
 	cd build && cpack -B packages
 	@ls build/packages/*.deb

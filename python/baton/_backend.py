@@ -67,8 +67,10 @@ class PDBackend:
     """One process's end of the handoff: sender, receiver or both (options.pd_role).
 
     Methods, keywords and their meaning are those of LMCache's PDBackend; what Baton adds is named
-    so. All methods may be called from any thread, also inside callbacks. Calls that wait release
-    the GIL and answer Ctrl-C within 100 ms. What goes wrong raises a baton.Error.
+    so. Two of LMCache's are not here: get_memory_allocator (allocate() is all of it) and
+    query_remote_cache (read() asks and reads at once, for an answer alone holds nothing). All
+    methods may be called from any thread, also inside callbacks. Calls that wait release the GIL
+    and answer Ctrl-C within 100 ms. What goes wrong raises a baton.Error.
 
     A forked child can't use its parent's backend: every call raises FailedPrecondition.
     """
@@ -87,10 +89,12 @@ class PDBackend:
 
     @property
     def options(self) -> Options:
+        """What it was made with; change_role() changes role, not these."""
         return self._options
 
     @property
     def layout(self) -> CacheLayout:
+        """The KV cache's, as it was made with."""
         return self._layout
 
     # ---- LMCache's methods -------------------------------------------------------------------
@@ -357,7 +361,7 @@ class PDBackend:
         return self._core.stats()
 
     def transports(self) -> List[str]:
-        """What the options allow, in order of preference: "shm", "ucx", "tcp"."""
+        """What the options allow, in order of preference: "shm", "ucx", "tcp", "nixl"."""
         return self._core.transports()
 
     def transports_in_use(self) -> List[str]:
@@ -382,6 +386,7 @@ class PDBackend:
 
     @property
     def closed(self) -> bool:
+        """True once close() was called."""
         return self._closed
 
     def __enter__(self) -> "PDBackend":
