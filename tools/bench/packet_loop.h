@@ -10,9 +10,9 @@
 
 namespace baton::bench {
 
-/// How long who spins does so before it sleeps after all: while the other side of a pair is
-/// measured, nobody may use the processor.
-inline constexpr std::chrono::microseconds kSpin{1000};
+/// How long who spins does so before it sleeps after all, as with Baton's busy_poll: while the
+/// other side of a pair is measured, nobody may use the processor.
+inline constexpr std::chrono::microseconds kSpin{200};
 
 struct Listener {
   UniqueFd socket;
