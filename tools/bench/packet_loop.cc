@@ -61,8 +61,9 @@ PacketLoop::PacketLoop(int socket, bool busy)
 }
 
 bool PacketLoop::receive(void* packet, std::size_t bytes) {
+  const auto begun = std::chrono::steady_clock::now();
   while (true) {
-    if (!busy_) {
+    if (!busy_ || std::chrono::steady_clock::now() - begun > kSpin) {
       epoll_event event{};
       if (::epoll_wait(epoll_.get(), &event, 1, -1) < 0 && errno != EINTR) {
         fail("epoll_wait");

@@ -2,12 +2,17 @@
 // sleeps.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 
 #include "src/base/unique_fd.h"
 
 namespace baton::bench {
+
+/// How long who spins does so before it sleeps after all, as with Baton's busy_poll: while the
+/// other side of a pair is measured, nobody may use the processor.
+inline constexpr std::chrono::microseconds kSpin{200};
 
 struct Listener {
   UniqueFd socket;

@@ -97,9 +97,11 @@ class ZmqChannel final : public Channel {
 
  private:
   int next(std::array<char, 256>& frame) {
+    const auto begun = Clock::now();
     int got = -1;
     do {
-      got = zmq_recv(socket_, frame.data(), frame.size(), busy_ ? ZMQ_DONTWAIT : 0);
+      const bool spins = busy_ && Clock::now() - begun < kSpin;
+      got = zmq_recv(socket_, frame.data(), frame.size(), spins ? ZMQ_DONTWAIT : 0);
     } while (got < 0 && (errno == EAGAIN || errno == EINTR));
     return got;
   }

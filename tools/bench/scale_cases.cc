@@ -14,6 +14,7 @@ constexpr double kLeastJain = 0.95;
 struct Loader {
   std::unique_ptr<Worker> worker;
   std::string prefix;
+  std::uint64_t first_key;
   std::uint64_t next_key;
 };
 
@@ -30,7 +31,12 @@ class Crowd {
       arguments["seed"] = first;
       const std::string name = fmt::format("sender {} of {}", i + 1, count);
       loaders_.push_back(
-          {run.start("sender", name, arguments), fmt::format("s{}", key_space + i), first});
+          {run.start("sender", name, arguments), fmt::format("s{}", key_space + i), first, first});
+      // Meets the receiver, one after the other: each maps the receiver's whole buffer.
+      loaders_.back().worker->call(
+          "puts",
+          {{"req", loaders_.back().prefix}, {"first", first}, {"each", batch_}, {"times", 1}});
+      loaders_.back().next_key += batch_;
     }
   }
 
@@ -52,10 +58,11 @@ class Crowd {
     return rates;
   }
 
+  /// For the receiver, which claims all that was and will be put.
   Json claims() const {
     Json all = Json::array();
     for (const Loader& loader : loaders_) {
-      all.push_back({{"req", loader.prefix}, {"first", loader.next_key}, {"each", batch_}});
+      all.push_back({{"req", loader.prefix}, {"first", loader.first_key}, {"each", batch_}});
     }
     return all;
   }
