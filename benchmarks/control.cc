@@ -23,6 +23,7 @@
 
 #include "src/receiver/request_table.h"
 #include "src/wire/codec.h"
+#include "src/wire/reuse.h"
 #include "tests/support/virtual_scheduler.h"
 
 namespace baton::receiver {
@@ -211,12 +212,12 @@ class Figures {
   std::map<std::string, std::vector<double>> rounds_;
 };
 
-wire::AllocRequest decoded(const std::string& bytes) {
+wire::Message decoded(const std::string& bytes) {
   auto message = wire::decode(bytes, {});
   if (!message.ok()) {
     give_up(std::string(message.status().message()));
   }
-  return std::get<wire::AllocRequest>(*std::move(message));
+  return *std::move(message);
 }
 
 /// One put of `keys`, from the message to its answer.
@@ -224,11 +225,13 @@ void run_put(Index& index, const std::vector<std::string>& keys, const std::stri
              Figures& figures) {
   const std::uint64_t id = index.next_put_id();
   const std::string suffix = fmt::format(" {:>4} keys", keys.size());
-  const wire::AllocRequest said = request_for(keys, id);
-  const std::string bytes = figures.time("request, copy and encode" + suffix, keys.size(),
-                                         [&] { return wire::encode(wire::AllocRequest(said)); });
-  const wire::AllocRequest heard = figures.time("request, decode and check" + suffix, keys.size(),
-                                                [&] { return decoded(bytes); });
+  const wire::Message asked = request_for(keys, id);
+  const auto encoded = figures.time("request, encode" + suffix, keys.size(),
+                                    [&] { return std::make_unique<wire::Encoded>(asked); });
+  const std::string bytes(encoded->bytes());
+  wire::Message heard_message = figures.time("request, decode and check" + suffix, keys.size(),
+                                             [&] { return decoded(bytes); });
+  const auto& heard = std::get<wire::AllocRequest>(heard_message);
   const wire::AllocResponse response = figures.time(
       fmt::format("allocate, {:<6}{}, {:>7} resident", what, suffix, index.residents()),
       keys.size(), [&] { return index.allocate(heard); });
@@ -240,6 +243,7 @@ void run_put(Index& index, const std::vector<std::string>& keys, const std::stri
     give_up("the answer came back changed");
   }
   index.take_back(heard, response);
+  wire::recycle(std::move(heard_message));
 }
 
 /// Distinct numbers below `limit`, in random order: as many as it is asked for, if there are.

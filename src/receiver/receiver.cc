@@ -8,6 +8,7 @@
 #include "src/base/log.h"
 #include "src/control/endpoint.h"
 #include "src/wire/codec.h"
+#include "src/wire/reuse.h"
 #include "src/wire/status_text.h"
 
 namespace baton::receiver {
@@ -166,7 +167,7 @@ Receiver::Stats Receiver::stats() const {
 // ---- the alloc port ----------------------------------------------------------------------------
 
 void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
-  const auto message = wire::decode(payload, config_.limits);
+  auto message = wire::decode(payload, config_.limits);
   if (!message.ok()) {
     strike(from, "alloc port", message.status());
     if (stock_ != nullptr && !from.starts_with("baton-")) {
@@ -177,6 +178,7 @@ void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
     return;
   }
   std::visit([&](const auto& typed) { handle(from, typed); }, *message);
+  wire::recycle(*std::move(message));
 }
 
 template <typename Other>
@@ -336,7 +338,7 @@ void Receiver::cut_off(const control::Route& from) {
 }
 
 bool Receiver::answer(const control::Route& to, const wire::Message& message) {
-  const Status sent = alloc_->send(to, wire::encode(message));
+  const Status sent = alloc_->send(to, wire::Encoded(message).bytes());
   if (!sent.ok()) {
     log::debug("no {} to '{}': {}", wire::type_name(message), to, std::string(sent.message()));
   }
