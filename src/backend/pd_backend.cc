@@ -102,7 +102,8 @@ namespace {
 sender::KeyDone tell_keys(std::shared_ptr<void> slot, std::span<const CacheEngineKey> keys,
                           PdBackend::OnComplete on_complete) {
   return [slot = std::move(slot), next = std::size_t{0},
-          own_keys = std::vector<CacheEngineKey>(keys.begin(), keys.end()),
+          own_keys = on_complete ? std::vector<CacheEngineKey>(keys.begin(), keys.end())
+                                 : std::vector<CacheEngineKey>(),
           on_complete = std::move(on_complete)](const std::string& /*key*/,
                                                 const Status& status) mutable {
     if (on_complete) {

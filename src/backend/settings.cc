@@ -8,7 +8,9 @@
 #include <limits>
 #include <string_view>
 
+#include "src/base/absl_view.h"
 #include "src/base/checked.h"
+#include "src/base/key_checker.h"
 #include "src/base/text.h"
 #include "src/memory/registered_buffer.h"
 
@@ -251,28 +253,55 @@ StatusOr<sender::Address> to_address(const TransferSpec& spec, std::uint32_t wor
                          endpoint(spec.receiver_host, spec.receiver_alloc_port, worker_id)};
 }
 
-StatusOr<std::vector<std::string>> to_strings(std::span<const CacheEngineKey> keys,
-                                              const CacheLayout& layout) {
-  std::vector<std::string> texts;
-  absl::flat_hash_set<std::string> seen;
-  texts.reserve(keys.size());
+StatusOr<wire::KeyList> to_key_list(std::span<const CacheEngineKey> keys,
+                                    const CacheLayout& layout) {
+  const std::string before =
+      fmt::format("{}@{}@{}@", layout.model_name, layout.world_size, layout.worker_id);
+  const std::string behind = fmt::format("@{}", to_string(layout.full_chunk.dtype));
+  wire::KeyList list;
+  KeyChecker checker;
+  std::string text;
   for (const CacheEngineKey& key : keys) {
-    std::string text = key.to_string();
-    if (Status fine = CacheEngineKey::validate(text); !fine.ok()) {
+    const bool is_of_layout =
+        key.model_name == layout.model_name && key.world_size == layout.world_size &&
+        key.worker_id == layout.worker_id && key.dtype == layout.full_chunk.dtype;
+    if (is_of_layout && !key.layer_id.has_value() && key.tags.empty()) {
+      text = before;
+      text += key.chunk_hash;
+      text += behind;
+    } else {
+      text = key.to_string();
+    }
+    if (Status fine = checker.check(text); !fine.ok()) {
       return fine;
     }
-    if (key.model_name != layout.model_name || key.world_size != layout.world_size ||
-        key.worker_id != layout.worker_id || key.dtype != layout.full_chunk.dtype) {
+    if (!is_of_layout) {
       return invalid(fmt::format("key {} is not of this worker's cache ({}@{}@{}, {})", text,
                                  layout.model_name, layout.world_size, layout.worker_id,
                                  to_string(layout.full_chunk.dtype)));
     }
-    if (!seen.insert(text).second) {
-      return invalid(fmt::format("key {} stands twice", text));
+    if (list.empty()) {
+      list.reserve(keys.size(), keys.size() * text.size());
     }
-    texts.push_back(std::move(text));
+    list.push_back(text);
   }
-  return texts;
+  absl::flat_hash_set<absl::string_view> seen;
+  seen.reserve(list.size());
+  for (const std::string_view key : list) {
+    if (!seen.insert(to_absl(key)).second) {
+      return invalid(fmt::format("key {} stands twice", key));
+    }
+  }
+  return list;
+}
+
+StatusOr<std::vector<std::string>> to_strings(std::span<const CacheEngineKey> keys,
+                                              const CacheLayout& layout) {
+  const auto list = to_key_list(keys, layout);
+  if (!list.ok()) {
+    return list.status();
+  }
+  return std::vector<std::string>(list->begin(), list->end());
 }
 
 StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
@@ -308,7 +337,7 @@ StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
   if (Status fine = check_prefill_length(spec.total_chunks, options); !fine.ok()) {
     return fine;
   }
-  auto texts = to_strings(keys, layout);
+  auto texts = to_key_list(keys, layout);
   if (!texts.ok()) {
     return texts.status();
   }
@@ -394,7 +423,7 @@ StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayo
   if (!address.ok()) {
     return address.status();
   }
-  auto texts = to_strings(spec.keys, layout);
+  auto texts = to_key_list(spec.keys, layout);
   if (!texts.ok()) {
     return texts.status();
   }

@@ -50,7 +50,9 @@ StatusOr<sender::ReadSpec> to_read_spec(std::span<const CacheEngineKey> keys,
                                         const Options& options, const void* pool);
 StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayout& layout,
                                         const Options& options);
-/// The keys as strings; kInvalidArgument for one that is malformed, of another worker, or twice.
+/// The keys' texts; kInvalidArgument for one that is malformed, of another worker, or twice.
+StatusOr<wire::KeyList> to_key_list(std::span<const CacheEngineKey> keys,
+                                    const CacheLayout& layout);
 StatusOr<std::vector<std::string>> to_strings(std::span<const CacheEngineKey> keys,
                                               const CacheLayout& layout);
 

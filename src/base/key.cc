@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "src/base/hex.h"
+#include "src/base/key_checker.h"
 #include "src/base/text.h"
 
 namespace baton {
@@ -182,16 +184,59 @@ Status CacheEngineKey::validate(std::string_view text) {
 }
 
 std::string CacheEngineKey::to_string() const {
-  std::string out = fmt::format("{}@{}@{}@{}@{}", model_name, world_size, worker_id, chunk_hash,
-                                baton::to_string(dtype));
+  std::string out;
+  out.reserve(model_name.size() + chunk_hash.size() + 48);
+  const auto append_number = [&out](std::uint32_t number) {
+    std::array<char, 10> digits;
+    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), number);
+    out += '@';
+    out.append(digits.data(), written.ptr);
+  };
+  out += model_name;
+  append_number(world_size);
+  append_number(worker_id);
+  out += '@';
+  out += chunk_hash;
+  out += '@';
+  out += baton::to_string(dtype);
   if (layer_id.has_value()) {
-    out += fmt::format("@{}", *layer_id);
+    append_number(*layer_id);
   }
   for (const std::string& tag : tags) {
     out += '@';
     out += tag;
   }
   return out;
+}
+
+// ---- many keys ---------------------------------------------------------------------------------
+
+HashPlace find_hash(std::string_view key) {
+  std::size_t begin = 0;
+  for (int i = 0; i < 3; ++i) {
+    const std::size_t at = key.find('@', begin);
+    if (at == std::string_view::npos) {
+      return {key.size(), key.size()};
+    }
+    begin = at + 1;
+  }
+  return {begin, std::min(key.find('@', begin), key.size())};
+}
+
+Status KeyChecker::check(std::string_view key) {
+  const std::size_t around = before_.size() + behind_.size();
+  if (around > 0 && key.size() > around && key.size() <= CacheEngineKey::kMaxBytes &&
+      key.starts_with(before_) && key.ends_with(behind_) &&
+      read_hex(key.substr(before_.size(), key.size() - around)).has_value()) {
+    return absl::OkStatus();
+  }
+  Status status = CacheEngineKey::validate(key);
+  if (status.ok()) {
+    const HashPlace place = find_hash(key);
+    before_ = key.substr(0, place.begin);
+    behind_ = key.substr(place.end);
+  }
+  return status;
 }
 
 }  // namespace baton

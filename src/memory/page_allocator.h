@@ -22,6 +22,9 @@ class PageAllocator {
   bool take(std::span<std::uint32_t> pages);
   void give_back(std::uint32_t page);
   bool is_taken(std::uint32_t page) const { return taken_[page]; }
+  /// The page that take() gives `later` pages from now, if none is given back before; there must be
+  /// that many.
+  std::uint32_t peek(std::uint32_t later) const { return free_[free_.size() - 1 - later]; }
 
  private:
   std::vector<std::uint32_t> free_;  // a stack: the page used last is the warmest

@@ -18,13 +18,18 @@ Status Admission::check_possible(const Request& request) const {
                   request.id.req_id, request.chunk_count(), total));
 }
 
-bool Admission::fits(const Request& request) const {
-  if (request.keys.empty()) {
+bool Admission::fits(const Request& request) {
+  pool_.look_up(request.keys, keys_);
+  return fits(request, keys_);
+}
+
+bool Admission::fits(const Request& request, const KeyBatch& keys) const {
+  if (keys.entries.empty()) {
     return request.total_chunks <= pool_.available();
   }
   std::uint32_t needed = 0;
-  for (const std::string& key : request.keys) {
-    const Chunk* chunk = pool_.find(key);
+  for (const KeyBatch::Entry& entry : keys.entries) {
+    const Chunk* chunk = entry.chunk;
     const bool in_use =
         chunk != nullptr && chunk->state == Chunk::State::kCommitted && chunk->holds > 0;
     // An absent chunk takes a page; one in flight keeps a spare for the case that its writer fails;
@@ -35,17 +40,23 @@ bool Admission::fits(const Request& request) const {
 }
 
 void Admission::admit(Request& request) {
+  pool_.look_up(request.keys, keys_);
+  admit(request, keys_);
+}
+
+void Admission::admit(Request& request, KeyBatch& keys) {
   request.state = request.grouped ? Request::State::kReserved : Request::State::kOpen;
-  if (request.keys.empty()) {
+  if (keys.entries.empty()) {
     pool_.reserve(request.total_chunks);
     request.reserved = request.total_chunks;
     return;
   }
-  for (const std::string& key : request.keys) {
-    Chunk* chunk = pool_.find(key);
-    if (chunk != nullptr && chunk->state == Chunk::State::kCommitted) {
-      pool_.hold(*chunk);
-      request.held.insert(chunk);
+  request.held.reserve(keys.entries.size());
+  for (KeyBatch::Entry& entry : keys.entries) {
+    if (entry.chunk != nullptr && entry.chunk->state == Chunk::State::kCommitted) {
+      pool_.hold(*entry.chunk);
+      request.held.insert(entry.chunk);
+      entry.is_held = true;
     } else {
       ++request.reserved;
     }
@@ -83,11 +94,11 @@ void Admission::enqueue(Request& request) {
   queue_.insert(later, &request);
 }
 
-bool Admission::try_admit(Request& request) {
-  if (!queue_.empty() || !fits(request)) {
+bool Admission::try_admit(Request& request, KeyBatch& keys) {
+  if (!queue_.empty() || !fits(request, keys)) {
     return false;
   }
-  admit(request);
+  admit(request, keys);
   return true;
 }
 

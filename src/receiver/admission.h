@@ -24,8 +24,10 @@ class Admission {
   /// kResourceExhausted with the numbers if the request exceeds the whole pool.
   Status check_possible(const Request& request) const;
 
-  /// Admits at once, or returns false: others wait already, or it doesn't fit now.
-  bool try_admit(Request& request);
+  /// Admits at once, or returns false: others wait already, or it doesn't fit now. `keys`: the
+  /// request's, as they were looked up in this turn; empty if it is only counted. Says there which
+  /// chunks the request holds now.
+  bool try_admit(Request& request, KeyBatch& keys);
   /// At the end, or, if it has been here before, at its old place.
   void enqueue(Request& request);
   void forget(Request& request) { queue_.remove(&request); }
@@ -38,14 +40,18 @@ class Admission {
 
   std::size_t waiting() const { return queue_.size(); }
 
-  bool fits(const Request& request) const;
+  bool fits(const Request& request);
   /// Takes what it may need. It fits.
   void admit(Request& request);
   /// The opposite, before anything was granted: it waits again.
   void withdraw(Request& request);
 
  private:
+  bool fits(const Request& request, const KeyBatch& keys) const;
+  void admit(Request& request, KeyBatch& keys);
+
   ChunkPool& pool_;
+  KeyBatch keys_;              // of the request that is being looked at
   std::list<Request*> queue_;  // by arrival
   std::uint64_t last_arrival_ = 0;
 };

@@ -2,21 +2,53 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
+#include <limits>
 #include <utility>
-
-#include "src/base/absl_view.h"
 
 namespace baton::receiver {
 namespace {
 
 constexpr int kPoison = 0xDB;
 
+/// Keys that are fetched at a time: enough to hide the memory's latency, few enough to stay in the
+/// first cache.
+constexpr std::size_t kBlock = 32;
+
 }  // namespace
 
+void Chunk::add_waiter(Waiter waiter) {
+  if (waiters == nullptr) {
+    waiters = std::make_unique<std::vector<Waiter>>();
+  }
+  waiters->push_back(waiter);
+}
+
+void Chunk::drop_waiters_of(const Put* put) {
+  if (waiters != nullptr) {
+    std::erase_if(*waiters, [put](const Waiter& waiter) { return waiter.put == put; });
+  }
+}
+
+std::vector<Chunk::Waiter> Chunk::take_waiters() {
+  const auto taken = std::move(waiters);
+  return taken == nullptr ? std::vector<Waiter>() : std::move(*taken);
+}
+
 ChunkPool::ChunkPool(RegisteredBuffer& buffer, std::uint32_t page_count, bool poison_pages)
-    : buffer_(buffer), poison_pages_(poison_pages), allocator_(page_count), pages_(page_count) {}
+    : buffer_(buffer),
+      poison_pages_(poison_pages),
+      allocator_(page_count),
+      chunks_(page_count),
+      index_(page_count),
+      retained_(page_count) {
+  for (std::uint32_t page = 0; page < page_count; ++page) {
+    chunks_[page].page = page;
+  }
+}
 
 ChunkPool::Counts ChunkPool::counts() const {
   Counts counts;
@@ -24,20 +56,92 @@ ChunkPool::Counts ChunkPool::counts() const {
   counts.free = allocator_.free_count();
   counts.granted = granted_;
   counts.quarantined = quarantined_;
-  counts.retained = static_cast<std::uint32_t>(retained_.size());
+  counts.retained = retained_.size();
   counts.held = counts.total - counts.free - granted_ - quarantined_ - counts.retained;
   counts.reserved = reserved_;
   return counts;
 }
 
 std::uint32_t ChunkPool::available() const {
-  return allocator_.free_count() + static_cast<std::uint32_t>(retained_.size()) - reserved_;
+  return allocator_.free_count() + retained_.size() - reserved_;
 }
 
+// ---- finding -----------------------------------------------------------------------------------
+
 Chunk* ChunkPool::find(std::string_view key) {
-  const auto found = index_.find(to_absl(key));
-  return found == index_.end() ? nullptr : found->second.get();
+  ChunkNames::Cursor cursor;
+  return find(names_.read(key, cursor), tag_of(key));
 }
+
+Chunk* ChunkPool::find(const ChunkName& name, std::uint32_t tag) {
+  if (name.family == ChunkName::kNoFamily) {
+    return nullptr;
+  }
+  const std::uint32_t page =
+      index_.find(tag, [&](std::uint32_t candidate) { return chunks_[candidate].name() == name; });
+  return page == PageIndex::kNone ? nullptr : &chunks_[page];
+}
+
+void ChunkPool::look_up(const wire::KeyList& keys, KeyBatch& batch) {
+  names_.forget();
+  batch.cursor = {};
+  batch.entries.resize(keys.size());
+  std::uint32_t missed = 0;
+  for (std::size_t begin = 0; begin < keys.size(); begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, keys.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::string_view key = keys[i];
+      const std::uint32_t tag = tag_of(key);
+      index_.prefetch(tag);
+      batch.entries[i] = {names_.read(key, batch.cursor), tag, false, nullptr};
+    }
+    for (std::size_t i = begin; i < end; ++i) {
+      if (const std::uint32_t page = index_.guess(batch.entries[i].tag); page != PageIndex::kNone) {
+        __builtin_prefetch(&chunks_[page], 1);  // A hold touches the first line alone.
+        retained_.prefetch(page);
+      }
+    }
+    for (std::size_t i = begin; i < end; ++i) {
+      KeyBatch::Entry& entry = batch.entries[i];
+      entry.chunk = find(entry.name, entry.tag);
+      if (entry.chunk == nullptr) {
+        if (missed < allocator_.free_count()) {
+          prefetch(allocator_.peek(missed++));  // It will be granted for this key.
+        }
+      } else if (entry.chunk->holds == 0) {
+        retained_.prefetch_neighbours(entry.chunk->page);
+      }
+    }
+  }
+  find_duplicate(keys, batch);
+}
+
+void ChunkPool::prefetch(std::uint32_t page) const {
+  const auto* lines = reinterpret_cast<const std::byte*>(&chunks_[page]);
+  __builtin_prefetch(lines, 1);
+  __builtin_prefetch(lines + sizeof(Chunk) / 2, 1);
+}
+
+void ChunkPool::find_duplicate(const wire::KeyList& keys, KeyBatch& batch) const {
+  constexpr std::uint32_t kEmpty = std::numeric_limits<std::uint32_t>::max();
+  const std::size_t slots = std::bit_ceil(2 * keys.size() + 1);
+  batch.duplicate = -1;
+  batch.seen_tags.assign(slots, kEmpty);
+  for (std::uint32_t i = 0; i < keys.size(); ++i) {
+    const std::uint32_t tag = batch.entries[i].tag;
+    std::size_t at = tag & (slots - 1);
+    for (; batch.seen_tags[at] != kEmpty; at = (at + 1) & (slots - 1)) {
+      const std::uint32_t other = batch.seen_tags[at];
+      if (batch.entries[other].tag == tag && keys[other] == keys[i]) {
+        batch.duplicate = i;
+        return;
+      }
+    }
+    batch.seen_tags[at] = i;
+  }
+}
+
+// ---- reserving and granting --------------------------------------------------------------------
 
 void ChunkPool::reserve(std::uint32_t pages) {
   assert(pages <= available());
@@ -51,7 +155,10 @@ void ChunkPool::unreserve(std::uint32_t pages) {
 
 std::uint32_t ChunkPool::take_page() {
   if (allocator_.free_count() == 0) {
-    evict(*retained_.front());
+    evict(chunks_[retained_.front()]);
+    if (!retained_.empty()) {
+      prefetch(retained_.front());  // Most likely the next one to go.
+    }
   }
   std::uint32_t page = 0;
   const bool taken = allocator_.take({&page, 1});
@@ -60,64 +167,89 @@ std::uint32_t ChunkPool::take_page() {
   return page;
 }
 
-Chunk& ChunkPool::grant(const std::string& key, const TensorMeta& meta, std::size_t bytes,
+Chunk& ChunkPool::grant(std::string_view key, const TensorMeta& meta, std::size_t bytes,
                         const Writer& writer) {
+  ChunkNames::Cursor cursor;
+  ChunkName name = names_.read(key, cursor);
+  names_.acquire(key, name, cursor);
+  return grant(name, tag_of(key), meta, bytes, writer);
+}
+
+Chunk& ChunkPool::grant(std::string_view key, KeyBatch& batch, std::size_t index,
+                        const TensorMeta& meta, std::size_t bytes, const Writer& writer) {
+  KeyBatch::Entry& entry = batch.entries[index];
+  names_.acquire(key, entry.name, batch.cursor);
+  entry.chunk = &grant(entry.name, entry.tag, meta, bytes, writer);
+  return *entry.chunk;
+}
+
+Chunk& ChunkPool::grant(const ChunkName& name, std::uint32_t tag, const TensorMeta& meta,
+                        std::size_t bytes, const Writer& writer) {
   assert(reserved_ > 0 && bytes <= buffer_.page_bytes());
   --reserved_;
-  auto owned = std::make_unique<Chunk>();
-  Chunk& chunk = *owned;
-  chunk.key = key;
-  chunk.meta = meta;
-  chunk.bytes = bytes;
-  chunk.page = take_page();
+  Chunk& chunk = chunks_[take_page()];
+  chunk.hash = name.hash;
+  chunk.family = name.family;
+  chunk.tag = tag;
   chunk.holds = 1;
-  pages_[chunk.page] = {PageState::kGranted, ++last_generation_, writer, &chunk, bytes, 0};
+  chunk.read_holds = 0;
+  chunk.state = Chunk::State::kInFlight;
+  chunk.place = Place::kGranted;
+  chunk.verifying = false;
+  chunk.vouched = false;
+  chunk.condemned = false;
+  chunk.generation = ++last_generation_;
+  chunk.writer = writer;
+  chunk.digest = 0;
+  chunk.bytes = bytes;
+  chunk.meta = metas_.acquire(meta);
+  chunk.rounds_quarantined = 0;
   ++granted_;
   if (poison_pages_) {
     const auto page = buffer_.page(chunk.page);
     std::memset(page.data(), kPoison, page.size());
   }
-  index_.emplace(key, std::move(owned));
+  index_.insert(tag, chunk.page);
   return chunk;
 }
 
 Chunk* ChunkPool::granted_to(const Writer& writer, std::uint32_t page, std::uint64_t generation) {
-  if (page >= pages_.size()) {
+  if (page >= chunks_.size()) {
     return nullptr;
   }
-  const Page& entry = pages_[page];
-  const bool granted = entry.state == PageState::kGranted && entry.generation == generation &&
-                       entry.writer == writer;
-  return granted ? entry.chunk : nullptr;
+  Chunk& chunk = chunks_[page];
+  const bool granted =
+      chunk.place == Place::kGranted && chunk.generation == generation && chunk.writer == writer;
+  return granted ? &chunk : nullptr;
 }
 
 bool ChunkPool::committed_by(const Writer& writer, std::uint32_t page,
                              std::uint64_t generation) const {
-  return page < pages_.size() && pages_[page].state == PageState::kCommitted &&
-         pages_[page].generation == generation && pages_[page].writer == writer;
+  return page < chunks_.size() && chunks_[page].place == Place::kCommitted &&
+         chunks_[page].generation == generation && chunks_[page].writer == writer;
 }
 
 bool ChunkPool::may_write(const Epoch& sender, std::uint32_t page, std::uint64_t generation,
                           std::uint64_t offset_bytes, std::uint64_t length_bytes) const {
-  if (page >= pages_.size()) {
+  if (page >= chunks_.size()) {
     return false;
   }
-  const Page& entry = pages_[page];
-  return (entry.state == PageState::kGranted || entry.state == PageState::kQuarantined) &&
-         entry.generation == generation && entry.writer.sender == sender &&
-         offset_bytes <= entry.granted_bytes && length_bytes <= entry.granted_bytes - offset_bytes;
+  const Chunk& chunk = chunks_[page];
+  return (chunk.place == Place::kGranted || chunk.place == Place::kQuarantined) &&
+         chunk.generation == generation && chunk.writer.sender == sender &&
+         offset_bytes <= chunk.bytes && length_bytes <= chunk.bytes - offset_bytes;
 }
 
 void ChunkPool::commit(Chunk& chunk) {
-  assert(pages_[chunk.page].state == PageState::kGranted);
-  pages_[chunk.page].state = PageState::kCommitted;
+  assert(chunk.place == Place::kGranted);
+  chunk.place = Place::kCommitted;
   --granted_;
   chunk.state = Chunk::State::kCommitted;
 }
 
 void ChunkPool::hold(Chunk& chunk) {
   if (chunk.holds == 0) {
-    retained_.erase(chunk.lru);
+    retained_.remove(chunk.page);
   }
   ++chunk.holds;
 }
@@ -130,9 +262,9 @@ void ChunkPool::unhold(Chunk& chunk) {
   }
   if (chunk.condemned) {
     free_page(chunk.page);
-    condemned_.erase(&chunk);
+    forget(chunk);
   } else {
-    chunk.lru = retained_.insert(retained_.end(), &chunk);
+    retained_.push_back(chunk.page);
   }
 }
 
@@ -141,32 +273,27 @@ void ChunkPool::condemn(Chunk& chunk) {
   if (chunk.condemned) {
     return;
   }
-  const auto found = index_.find(chunk.key);
   chunk.condemned = true;
-  condemned_.emplace(&chunk, std::move(found->second));
-  index_.erase(found);
+  index_.erase(chunk.tag, chunk.page);
 }
 
 std::vector<Chunk::Waiter> ChunkPool::quarantine(Chunk& chunk) {
-  Page& entry = pages_[chunk.page];
-  assert(entry.state == PageState::kGranted);
-  entry.state = PageState::kQuarantined;
-  entry.chunk = nullptr;
+  assert(chunk.place == Place::kGranted);
+  chunk.place = Place::kQuarantined;
   --granted_;
   ++quarantined_;
-  std::vector<Chunk::Waiter> waiters = std::move(chunk.waiters);
-  erase(chunk);
-  return waiters;
+  forget(chunk);
+  return chunk.take_waiters();
 }
 
 bool ChunkPool::release_quarantined(const Writer& writer, std::uint32_t page,
                                     std::uint64_t generation) {
-  if (page >= pages_.size()) {
+  if (page >= chunks_.size()) {
     return false;
   }
-  const Page& entry = pages_[page];
-  if (entry.state != PageState::kQuarantined || entry.generation != generation ||
-      entry.writer != writer) {
+  const Chunk& chunk = chunks_[page];
+  if (chunk.place != Place::kQuarantined || chunk.generation != generation ||
+      chunk.writer != writer) {
     return false;
   }
   --quarantined_;
@@ -176,10 +303,10 @@ bool ChunkPool::release_quarantined(const Writer& writer, std::uint32_t page,
 
 std::uint32_t ChunkPool::release_quarantined(const Epoch& sender) {
   std::uint32_t released = 0;
-  for (std::uint32_t page = 0; page < pages_.size(); ++page) {
-    if (pages_[page].state == PageState::kQuarantined && pages_[page].writer.sender == sender) {
+  for (const Chunk& chunk : chunks_) {
+    if (chunk.place == Place::kQuarantined && chunk.writer.sender == sender) {
       --quarantined_;
-      free_page(page);
+      free_page(chunk.page);
       ++released;
     }
   }
@@ -190,8 +317,8 @@ std::vector<ChunkPool::Quarantined> ChunkPool::age_quarantine() {
   std::vector<Quarantined> waiting;
   waiting.reserve(quarantined_);
   for (std::uint32_t page = 0; waiting.size() < quarantined_; ++page) {
-    if (Page& entry = pages_[page]; entry.state == PageState::kQuarantined) {
-      waiting.push_back({entry.writer, page, entry.generation, ++entry.rounds_quarantined});
+    if (Chunk& chunk = chunks_[page]; chunk.place == Place::kQuarantined) {
+      waiting.push_back({chunk.writer, page, chunk.generation, ++chunk.rounds_quarantined});
     }
   }
   return waiting;
@@ -209,52 +336,77 @@ bool ChunkPool::remove(std::string_view key) {
 std::uint32_t ChunkPool::evict_all_retained() {
   std::uint32_t evicted = 0;
   while (!retained_.empty()) {
-    evict(*retained_.front());
+    evict(chunks_[retained_.front()]);
     ++evicted;
   }
   return evicted;
 }
 
 void ChunkPool::evict(Chunk& chunk) {
-  retained_.erase(chunk.lru);
+  retained_.remove(chunk.page);
   free_page(chunk.page);
-  erase(chunk);
+  forget(chunk);
 }
 
 void ChunkPool::free_page(std::uint32_t page) {
   // The generation stays, so that a late word about the old grant still differs from the next one.
-  pages_[page].state = PageState::kFree;
-  pages_[page].chunk = nullptr;
+  chunks_[page].place = Place::kFree;
   allocator_.give_back(page);
 }
 
-void ChunkPool::erase(Chunk& chunk) {
-  index_.erase(index_.find(chunk.key));
+void ChunkPool::forget(Chunk& chunk) {
+  if (!chunk.condemned) {
+    index_.erase(chunk.tag, chunk.page);
+  }
+  names_.release(chunk.family);
+  metas_.release(chunk.meta);
+  chunk.holds = 0;
 }
 
 std::string ChunkPool::audit() const {
   Counts seen;
-  seen.total = static_cast<std::uint32_t>(pages_.size());
-  for (std::uint32_t page = 0; page < pages_.size(); ++page) {
-    const Page& entry = pages_[page];
-    const bool free = entry.state == PageState::kFree;
+  seen.total = static_cast<std::uint32_t>(chunks_.size());
+  std::vector<std::uint64_t> in_family(names_.size(), 0);
+  std::vector<std::uint64_t> of_meta(metas_.size(), 0);
+  for (std::uint32_t page = 0; page < chunks_.size(); ++page) {
+    const Chunk& chunk = chunks_[page];
+    const bool free = chunk.place == Place::kFree;
     if (free == allocator_.is_taken(page)) {
       return fmt::format("page {}: state and allocator disagree", page);
     }
-    const bool has_chunk =
-        entry.state == PageState::kGranted || entry.state == PageState::kCommitted;
-    if (has_chunk != (entry.chunk != nullptr) || (has_chunk && entry.chunk->page != page)) {
+    const bool has_chunk = chunk.place == Place::kGranted || chunk.place == Place::kCommitted;
+    const bool is_committed = chunk.state == Chunk::State::kCommitted;
+    if (chunk.page != page || (has_chunk && is_committed != (chunk.place == Place::kCommitted))) {
       return fmt::format("page {}: state and chunk disagree", page);
     }
-    if (has_chunk && entry.chunk->read_holds > entry.chunk->holds) {
-      return fmt::format("page {}: {} readers, but {} holds", page, entry.chunk->read_holds,
-                         entry.chunk->holds);
+    if (has_chunk) {
+      ++in_family[chunk.family];
+      ++of_meta[chunk.meta];
+    }
+    const bool found =
+        index_.find(chunk.tag, [&](std::uint32_t candidate) { return candidate == page; }) == page;
+    if (found != (has_chunk && !chunk.condemned)) {
+      return fmt::format("page {}: chunk and index disagree", page);
+    }
+    if (has_chunk && chunk.read_holds > chunk.holds) {
+      return fmt::format("page {}: {} readers, but {} holds", page, chunk.read_holds, chunk.holds);
     }
     seen.free += free ? 1 : 0;
-    seen.granted += entry.state == PageState::kGranted ? 1 : 0;
-    seen.quarantined += entry.state == PageState::kQuarantined ? 1 : 0;
-    if (entry.state == PageState::kCommitted) {
-      (entry.chunk->holds > 0 ? seen.held : seen.retained) += 1;
+    seen.granted += chunk.place == Place::kGranted ? 1 : 0;
+    seen.quarantined += chunk.place == Place::kQuarantined ? 1 : 0;
+    if (chunk.place == Place::kCommitted) {
+      (chunk.holds > 0 ? seen.held : seen.retained) += 1;
+    }
+  }
+  for (std::uint32_t i = 0; i < in_family.size(); ++i) {
+    if (in_family[i] != names_.chunks_of(i)) {
+      return fmt::format("family {}: {} chunks, counted as {}", i, in_family[i],
+                         names_.chunks_of(i));
+    }
+  }
+  for (std::uint32_t i = 0; i < of_meta.size(); ++i) {
+    if (of_meta[i] != metas_.chunks_of(i)) {
+      return fmt::format("meta {}: {} chunks, counted as {}", i, of_meta[i], metas_.chunks_of(i));
     }
   }
   const Counts counted = counts();

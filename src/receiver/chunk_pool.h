@@ -1,19 +1,24 @@
 // The receiver's pages and the chunks in them: who may write, who may read, what may be evicted.
 #pragma once
 
-#include <absl/container/flat_hash_map.h>
-
 #include <cstdint>
-#include <list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "baton/tensor_meta.h"
 #include "src/base/epoch.h"
+#include "src/base/huge_pages.h"
+#include "src/base/keyed_hash.h"
 #include "src/memory/page_allocator.h"
 #include "src/memory/registered_buffer.h"
+#include "src/receiver/chunk_metas.h"
+#include "src/receiver/chunk_names.h"
+#include "src/receiver/lru_list.h"
+#include "src/receiver/page_index.h"
+#include "src/wire/key_list.h"
 
 namespace baton::receiver {
 
@@ -26,30 +31,64 @@ struct Writer {
   bool operator==(const Writer&) const = default;
 };
 
-/// A chunk in a page: in flight from its grant on, committed once verified.
-struct Chunk {
+/// A page, and the chunk in it: in flight from its grant on, committed once verified. There is one
+/// for each page of the buffer, at a place that never changes; of a page without a chunk, only what
+/// a late word about its last grant is compared with means something.
+struct alignas(64) Chunk {
   enum class State : std::uint8_t { kInFlight, kCommitted };
+  enum class Place : std::uint8_t { kFree, kGranted, kCommitted, kQuarantined };
   /// A put that was answered "in flight", and which of its keys.
   struct Waiter {
     Put* put;
     std::uint32_t key_index;
   };
 
-  std::string key;
-  TensorMeta meta;
-  std::size_t bytes = 0;
+  // What a lookup and a hold touch: one cache line.
+  HexNumber hash{};
+  std::uint32_t family = ChunkName::kNoFamily;
+  std::uint32_t tag = 0;  ///< of its key, in the index
   std::uint32_t page = 0;
-  State state = State::kInFlight;
-  std::uint64_t digest = 0;  ///< as committed; 0 where integrity is off
   std::uint32_t holds = 0;
   std::uint32_t read_holds = 0;  ///< of these, for readers in other processes
-  bool verifying = false;        ///< a commit of it is being checked
+  State state = State::kInFlight;
+  Place place = Place::kFree;
+  bool verifying : 1 = false;  ///< a commit of it is being checked
   /// Committed on the decoder's word, for an LMCache sender: there is no digest.
-  bool vouched = false;
+  bool vouched : 1 = false;
   /// Found damaged after its commit: no longer in the index, freed with its last hold.
-  bool condemned = false;
-  std::vector<Waiter> waiters;
-  std::list<Chunk*>::iterator lru;  ///< valid while retained
+  bool condemned : 1 = false;
+  std::uint64_t generation = 0;
+
+  Writer writer;
+  std::uint64_t digest = 0;                      ///< as committed; 0 where integrity is off
+  std::size_t bytes = 0;                         ///< as granted
+  std::unique_ptr<std::vector<Waiter>> waiters;  ///< null: none
+  std::uint32_t meta = 0;                        ///< its number in ChunkMetas
+  std::uint32_t rounds_quarantined = 0;
+
+  ChunkName name() const { return {hash, family}; }
+  void add_waiter(Waiter waiter);
+  void drop_waiters_of(const Put* put);
+  std::vector<Waiter> take_waiters();
+};
+static_assert(sizeof(Chunk) == 128);
+
+/// The keys of one message, as the pool knows them: read and looked up once, for all who ask about
+/// them in the same turn. Reused from message to message.
+struct KeyBatch {
+  struct Entry {
+    ChunkName name;
+    std::uint32_t tag = 0;
+    /// The request that the keys are looked up for holds the chunk.
+    bool is_held = false;
+    Chunk* chunk = nullptr;  ///< neither in flight nor committed: nullptr
+  };
+  std::vector<Entry> entries;  // one a key
+  /// The position of a key that stands before it, too; or -1.
+  std::int64_t duplicate = -1;
+
+  ChunkNames::Cursor cursor;             // the pool's
+  std::vector<std::uint32_t> seen_tags;  // likewise: a hash table of positions
 };
 
 /// Pages, chunks and reservations, with exact accounting. All methods on the loop.
@@ -81,16 +120,26 @@ class ChunkPool {
 
   /// nullptr if the key is neither in flight nor committed.
   Chunk* find(std::string_view key);
+  /// All of them at once, which is much faster where there are many chunks: the memory that one key
+  /// needs is fetched while others are read. Found chunks stay what they are until one is granted,
+  /// evicted or removed; held ones longer.
+  void look_up(const wire::KeyList& keys, KeyBatch& batch);
+
+  std::string key_of(const Chunk& chunk) const { return names_.text_of(chunk.name()); }
+  const TensorMeta& meta_of(const Chunk& chunk) const { return metas_[chunk.meta]; }
 
   void reserve(std::uint32_t pages);
   void unreserve(std::uint32_t pages);
 
   /// Turns one reserved unit into a granted page, evicting the least recently used retained chunk
   /// if no page is free. The key must not be there. The chunk begins with one hold.
-  Chunk& grant(const std::string& key, const TensorMeta& meta, std::size_t bytes,
+  Chunk& grant(std::string_view key, const TensorMeta& meta, std::size_t bytes,
                const Writer& writer);
+  /// The same for a key of the batch that was looked up last.
+  Chunk& grant(std::string_view key, KeyBatch& batch, std::size_t index, const TensorMeta& meta,
+               std::size_t bytes, const Writer& writer);
 
-  std::uint64_t generation_of(std::uint32_t page) const { return pages_[page].generation; }
+  std::uint64_t generation_of(std::uint32_t page) const { return chunks_[page].generation; }
   /// The chunk that `writer` may write at `page` under `generation`; nullptr if there is no such
   /// grant (any more).
   Chunk* granted_to(const Writer& writer, std::uint32_t page, std::uint64_t generation);
@@ -145,28 +194,30 @@ class ChunkPool {
   std::string audit() const;
 
  private:
-  enum class PageState : std::uint8_t { kFree, kGranted, kCommitted, kQuarantined };
-  struct Page {
-    PageState state = PageState::kFree;
-    std::uint64_t generation = 0;
-    Writer writer;
-    Chunk* chunk = nullptr;
-    std::size_t granted_bytes = 0;
-    std::uint32_t rounds_quarantined = 0;
-  };
+  using Place = Chunk::Place;
 
+  std::uint32_t tag_of(std::string_view key) const {
+    return static_cast<std::uint32_t>(hash_(key) >> 32U);
+  }
+  void prefetch(std::uint32_t page) const;
   std::uint32_t take_page();
   void free_page(std::uint32_t page);
-  void erase(Chunk& chunk);
+  void forget(Chunk& chunk);
   void evict(Chunk& chunk);
+  Chunk* find(const ChunkName& name, std::uint32_t tag);
+  Chunk& grant(const ChunkName& name, std::uint32_t tag, const TensorMeta& meta, std::size_t bytes,
+               const Writer& writer);
+  void find_duplicate(const wire::KeyList& keys, KeyBatch& batch) const;
 
   RegisteredBuffer& buffer_;
   const bool poison_pages_;
   PageAllocator allocator_;
-  std::vector<Page> pages_;
-  absl::flat_hash_map<std::string, std::unique_ptr<Chunk>> index_;
-  absl::flat_hash_map<Chunk*, std::unique_ptr<Chunk>> condemned_;
-  std::list<Chunk*> retained_;  // least recently used first
+  std::vector<Chunk, HugePageAllocator<Chunk>> chunks_;  // by page
+  PageIndex index_;
+  KeyedHash hash_;
+  ChunkNames names_;
+  ChunkMetas metas_;
+  LruList retained_;
   std::uint64_t last_generation_ = 0;
   std::uint32_t granted_ = 0;
   std::uint32_t quarantined_ = 0;

@@ -108,8 +108,8 @@ std::optional<StatusOr<std::vector<Chunk*>>> Claims::look_up(Pending& pending) {
     pending.request = request->id;
     for (const Chunk* chunk : request->held) {
       if (chunk->condemned) {
-        return absl::DataLossError(
-            fmt::format("chunk {} of request {} was found damaged", chunk->key, pending.req_id));
+        return absl::DataLossError(fmt::format("chunk {} of request {} was found damaged",
+                                               table_.pool().key_of(*chunk), pending.req_id));
       }
     }
   }
@@ -154,7 +154,7 @@ std::shared_ptr<Claims::Hold> Claims::take_hold(const std::vector<Chunk*>& chunk
     table_.pool().hold(*chunk);
     hold->blocks.push_back({.data = table_.pool().bytes_of(*chunk).data(),
                             .capacity_bytes = buffer_->page_bytes(),
-                            .meta = chunk->meta,
+                            .meta = table_.pool().meta_of(*chunk),
                             .page = chunk->page,
                             .kind = buffer_->kind(),
                             .pool = buffer_.get()});
@@ -191,7 +191,7 @@ void Claims::verify(std::uint64_t id, std::shared_ptr<Hold> hold, std::size_t ne
                  finish(id, absl::DataLossError(fmt::format(
                                 "chunk {} changed after its commit: digest {:016x}, committed as "
                                 "{:016x}",
-                                chunk->key, digest, chunk->digest)));
+                                table_.pool().key_of(*chunk), digest, chunk->digest)));
                }));
 }
 

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "src/receiver/find_duplicate.h"
-
 namespace baton::receiver {
 
 // ---- beginning ---------------------------------------------------------------------------------
@@ -19,7 +17,7 @@ Status Reads::check(const Reader* reader, const wire::ReadRequest& message) cons
                     "(pd_claim_ttl_ms)",
                     message.read_id, message.timeout_ms, limit.count()));
   }
-  if (const std::int64_t twice = find_duplicate(message.keys); twice >= 0) {
+  if (const std::int64_t twice = keys_.duplicate; twice >= 0) {
     return absl::InvalidArgumentError(fmt::format("key {} stands twice in one read",
                                                   message.keys[static_cast<std::size_t>(twice)]));
   }
@@ -55,6 +53,7 @@ StatusOr<wire::ReadResponse> Reads::begin(const wire::ReadRequest& message) {
       return describe(message.read_id, read->second);  // Said again.
     }
   }
+  table_.pool().look_up(message.keys, keys_);
   if (Status fine = check(reader, message); !fine.ok()) {
     return fine;
   }
@@ -65,7 +64,7 @@ StatusOr<wire::ReadResponse> Reads::begin(const wire::ReadRequest& message) {
   Reader& holder = readers_[who];
   const bool somebody_waits = table_.somebody_waits();
   for (std::uint32_t i = 0; i < read.key_count; ++i) {
-    if (Chunk* chunk = table_.pool().find(message.keys[i]); may_hit(chunk, somebody_waits)) {
+    if (Chunk* chunk = keys_.entries[i].chunk; may_hit(chunk, somebody_waits)) {
       hold(holder, *chunk);
       read.hits.push_back({i, chunk});
     }

@@ -82,6 +82,7 @@ class Reads {
   RequestTable& table_;
   const Config& config_;
   std::map<Epoch, Reader> readers_;
+  KeyBatch keys_;  // of the message that is being handled
 };
 
 }  // namespace baton::receiver

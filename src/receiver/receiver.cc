@@ -10,6 +10,7 @@
 #include "src/control/endpoint.h"
 #include "src/receiver/lane_route.h"
 #include "src/wire/codec.h"
+#include "src/wire/reuse.h"
 #include "src/wire/status_text.h"
 
 namespace baton::receiver {
@@ -168,7 +169,7 @@ Receiver::Stats Receiver::stats() const {
 // ---- the alloc port ----------------------------------------------------------------------------
 
 void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
-  const auto message = wire::decode(payload, config_.limits);
+  auto message = wire::decode(payload, config_.limits);
   if (!message.ok()) {
     strike(from, "alloc port", message.status());
     if (stock_ != nullptr && !from.starts_with("baton-") && !lane_of(from).has_value()) {
@@ -179,6 +180,7 @@ void Receiver::on_alloc(const control::Route& from, std::string_view payload) {
     return;
   }
   std::visit([&](const auto& typed) { handle(from, typed); }, *message);
+  wire::recycle(*std::move(message));
 }
 
 template <typename Other>
@@ -338,13 +340,13 @@ void Receiver::cut_off(const control::Route& from) {
 }
 
 bool Receiver::answer(const control::Route& to, const wire::Message& message) {
+  const wire::Encoded encoded(message);
   const auto lane = lane_of(to);
   const auto peer = lane.has_value() ? peers_.find(*lane) : peers_.end();
-  const std::string bytes = wire::encode(message);
-  const Status sent = !lane.has_value() ? alloc_->send(to, bytes)
+  const Status sent = !lane.has_value() ? alloc_->send(to, encoded.bytes())
                       : peer == peers_.end()
                           ? absl::UnavailableError(std::string("its connection is gone"))
-                          : peer->second.transport->tell_writer(*lane, bytes);
+                          : peer->second.transport->tell_writer(*lane, encoded.bytes());
   if (!sent.ok()) {
     log::debug("no {} to {}: {}", wire::type_name(message), quote(to), std::string(sent.message()));
   }

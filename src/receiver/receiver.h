@@ -78,7 +78,7 @@ class Receiver final : private RequestListener,
   /// Those of `keys` that are committed here and can be kept, in order: each stays where it is for
   /// `lease` at least. For whoever can't release what it reads; nothing proves that it has finished
   /// by then.
-  std::vector<CommittedPage> query_committed(std::span<const std::string> keys, Duration lease);
+  std::vector<CommittedPage> query_committed(const wire::KeyList& keys, Duration lease);
 
   struct Stats {
     ChunkPool::Counts pages;

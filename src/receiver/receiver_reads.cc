@@ -63,12 +63,13 @@ void Receiver::ask_for_releases() {
   }
 }
 
-std::vector<Receiver::CommittedPage> Receiver::query_committed(std::span<const std::string> keys,
+std::vector<Receiver::CommittedPage> Receiver::query_committed(const wire::KeyList& keys,
                                                                Duration lease) {
   std::vector<CommittedPage> found;
   const TimePoint expiry = env_.scheduler.now() + lease;
   const bool somebody_waits = table_.somebody_waits();
-  for (const std::string& key : keys) {
+  for (const std::string_view text : keys) {
+    const std::string key(text);
     if (const Chunk* chunk = claims_.extend_pin(key, expiry, somebody_waits); chunk != nullptr) {
       found.push_back({key, chunk->page});
     }

@@ -72,9 +72,9 @@ struct Request {
   control::Route route;  ///< of its sender's alloc client
   State state = State::kWaiting;
   Ranks ranks = Ranks::kReady;
-  bool grouped = false;           ///< admitted by all ranks together
-  std::uint64_t arrival = 0;      ///< place in the admission queue
-  std::vector<std::string> keys;  ///< distinct, as opened; empty if only counted
+  bool grouped = false;       ///< admitted by all ranks together
+  std::uint64_t arrival = 0;  ///< place in the admission queue
+  wire::KeyList keys;         ///< distinct, as opened; empty if only counted
   std::uint32_t total_chunks = 0;
   std::uint32_t reserved = 0;   ///< units not turned into pages yet, spares included
   std::uint32_t spares = 0;     ///< of these, kept for taking over a chunk in flight elsewhere

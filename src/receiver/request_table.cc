@@ -9,7 +9,6 @@
 
 #include "src/base/absl_view.h"
 #include "src/base/log.h"
-#include "src/receiver/find_duplicate.h"
 
 namespace baton::receiver {
 namespace {
@@ -37,7 +36,8 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
     return absl::InvalidArgumentError(
         fmt::format("a put of request {} has no keys", message.async->req_id));
   }
-  if (const std::int64_t twice = find_duplicate(message.keys); twice >= 0) {
+  pool_.look_up(message.keys, keys_);
+  if (const std::int64_t twice = keys_.duplicate; twice >= 0) {
     return absl::InvalidArgumentError(fmt::format("key {} stands twice in one put of request {}",
                                                   message.keys[static_cast<std::size_t>(twice)],
                                                   message.async->req_id));
@@ -69,8 +69,26 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
   request->puts.emplace(put.id, std::move(owned));
   puts_.emplace(PutId{request->id.sender, put.id}, &put);
 
+  request->held.reserve(request->held.size() + put.keys.size());
+  // The chunks that are there first: once they are held, no grant can evict one of them.
   for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
-    allocate_key(*request, put, i, message);
+    if (keys_.entries[i].chunk != nullptr) {
+      take_hit(*request, put, i);
+    }
+  }
+  const TensorMeta full{message.shape, message.dtype, message.fmt};
+  const std::size_t full_bytes = *full.bytes();
+  for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
+    if (keys_.entries[i].chunk != nullptr) {
+      continue;
+    }
+    if (i + 1 < put.keys.size()) {
+      grant_page(*request, put, i, message.keys[i], full, full_bytes);
+    } else {
+      // The decoder has checked the range.
+      const TensorMeta last = *full.with_tokens(message.last_chunk_toks);
+      grant_page(*request, put, i, message.keys[i], last, *last.bytes());
+    }
   }
   if (message.eager.has_value()) {
     if (Status placed = place(put, message); !placed.ok()) {
@@ -86,7 +104,7 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
   return response;
 }
 
-Status RequestTable::check_put(const Request& request, const wire::AllocRequest& message) const {
+Status RequestTable::check_put(const Request& request, const wire::AllocRequest& message) {
   if (request.state != Request::State::kOpen) {
     return absl::FailedPreconditionError(
         fmt::format("request {} takes no put now: it {}", request.id.req_id,
@@ -102,9 +120,9 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
                                                 message.baton->put_id, request.id.req_id));
   }
   std::uint32_t needed = 0;
-  for (const std::string& key : message.keys) {
-    const Chunk* chunk = pool_.find(key);
-    needed += chunk != nullptr && request.held.contains(chunk) ? 0 : 1;
+  for (KeyBatch::Entry& entry : keys_.entries) {
+    entry.is_held = entry.is_held || (entry.chunk != nullptr && request.held.contains(entry.chunk));
+    needed += entry.is_held ? 0 : 1;
   }
   const std::uint32_t left = request.reserved - request.spares;
   if (needed > left) {
@@ -115,48 +133,45 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
   return absl::OkStatus();
 }
 
-void RequestTable::allocate_key(Request& request, Put& put, std::uint32_t index,
-                                const wire::AllocRequest& message) {
-  Put::Key& key = put.keys[index];
-  Chunk* chunk = pool_.find(message.keys[index]);
-  if (chunk == nullptr) {
-    TensorMeta meta{message.shape, message.dtype, message.fmt};
-    if (index + 1 == put.keys.size()) {
-      meta = *meta.with_tokens(message.last_chunk_toks);  // The decoder has checked the range.
-    }
-    const std::size_t bytes = *meta.bytes();
-    chunk = &pool_.grant(message.keys[index], meta, bytes, {request.id.sender, put.id});
-    --request.reserved;
-    request.held.insert(chunk);
-    key = {chunk, wire::KeyState::kGranted, false};
-    ++put.unresolved;
-  } else {
-    const bool new_hold = request.held.insert(chunk).second;
-    if (chunk->state == Chunk::State::kCommitted) {
-      if (new_hold) {
-        // The hit keeps a page in use instead of the reserved one.
-        pool_.unreserve(1);
-        --request.reserved;
-        pool_.hold(*chunk);
-      }
-      key = {chunk, wire::KeyState::kCommitted, false};
-    } else {
-      if (new_hold) {
-        pool_.hold(*chunk);
-      }
-      // Of another request: keep the unit as a spare. Of this one: if that put fails, so does this.
-      key = {chunk, wire::KeyState::kInFlight, new_hold};
-      request.spares += new_hold ? 1 : 0;
-      chunk->waiters.push_back({&put, index});
-      ++put.unresolved;
-    }
+void RequestTable::take_hit(Request& request, Put& put, std::uint32_t index) {
+  const KeyBatch::Entry& entry = keys_.entries[index];
+  Chunk& chunk = *entry.chunk;
+  if (!entry.is_held) {
+    pool_.hold(chunk);
+    request.held.insert(&chunk);
   }
+  if (chunk.state == Chunk::State::kCommitted) {
+    if (!entry.is_held) {
+      // The hit keeps a page in use instead of the reserved one.
+      pool_.unreserve(1);
+      --request.reserved;
+    }
+    put.keys[index] = {&chunk, wire::KeyState::kCommitted, false};
+    return;
+  }
+  // Of another request: keep the unit as a spare. Of this one: if that put fails, so does this.
+  put.keys[index] = {&chunk, wire::KeyState::kInFlight, !entry.is_held};
+  request.spares += entry.is_held ? 0 : 1;
+  chunk.add_waiter({&put, index});
+  ++put.unresolved;
+}
+
+void RequestTable::grant_page(Request& request, Put& put, std::uint32_t index, std::string_view key,
+                              const TensorMeta& meta, std::size_t bytes) {
+  Chunk& chunk = pool_.grant(key, keys_, index, meta, bytes, {request.id.sender, put.id});
+  --request.reserved;
+  request.held.insert(&chunk);
+  put.keys[index] = {&chunk, wire::KeyState::kGranted, false};
+  ++put.unresolved;
 }
 
 wire::AllocResponse RequestTable::describe(const Put& put) const {
   wire::AllocResponse response;
   wire::AllocResponse::Baton said;
   said.put_id = put.id;
+  response.remote_indexes.reserve(put.keys.size());
+  said.states.reserve(put.keys.size());
+  said.generations.reserve(put.keys.size());
   for (std::uint32_t i = 0; i < put.keys.size(); ++i) {
     const Put::Key& key = put.keys[i];
     const bool granted =
@@ -236,7 +251,7 @@ void RequestTable::commit(const Writer& writer, std::span<Chunk* const> chunks) 
   std::map<RequestId, Request*> touched;
   for (Chunk* chunk : chunks) {
     pool_.commit(*chunk);
-    for (const Chunk::Waiter& waiter : std::exchange(chunk->waiters, {})) {
+    for (const Chunk::Waiter& waiter : chunk->take_waiters()) {
       Put::Key& key = waiter.put->keys[waiter.key_index];
       Request& request = *waiter.put->request;
       key.state = wire::KeyState::kCommitted;

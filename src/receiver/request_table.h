@@ -96,7 +96,7 @@ class RequestTable {
   Request* find_attempt(const wire::AttemptName& name);
   /// In order.
   std::vector<wire::AttemptName> living_attempts() const;
-  bool fits(const Request& request) const { return admission_.fits(request); }
+  bool fits(const Request& request) { return admission_.fits(request); }
   /// Something that was asked for an attempt that doesn't live here was refused: it fails on all
   /// ranks. Unless it has been claimed here, and this was said again.
   void refuse(const RequestId& id, const Status& why);
@@ -118,10 +118,14 @@ class RequestTable {
   Status check_new(const Request& request) const;
   StatusOr<Request*> open_implicitly(const wire::AllocRequest& message,
                                      const control::Route& route);
-  Status check_put(const Request& request, const wire::AllocRequest& message) const;
+  /// Says in keys_ which chunks the request holds already.
+  Status check_put(const Request& request, const wire::AllocRequest& message);
   void add_request(std::unique_ptr<Request> request);
-  void allocate_key(Request& request, Put& put, std::uint32_t index,
-                    const wire::AllocRequest& message);
+  /// A key whose chunk is there.
+  void take_hit(Request& request, Put& put, std::uint32_t index);
+  /// One whose chunk isn't.
+  void grant_page(Request& request, Put& put, std::uint32_t index, std::string_view key,
+                  const TensorMeta& meta, std::size_t bytes);
   Status place(Put& put, const wire::AllocRequest& message);
   void withdraw_grants(const Put& put, const Status& why);
   wire::AllocResponse describe(const Put& put) const;
@@ -145,6 +149,7 @@ class RequestTable {
   Task changed_;
   Group* group_ = nullptr;
   Admission admission_;
+  KeyBatch keys_;  // of the message that is being handled
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
   absl::flat_hash_map<std::string, std::vector<Request*>> by_req_id_;  // oldest first
   /// Requests of one sender, and their chunks.

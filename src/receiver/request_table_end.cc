@@ -91,8 +91,7 @@ void RequestTable::drop_waits(Request& request) {
       if (key.state != wire::KeyState::kInFlight) {
         continue;
       }
-      std::erase_if(key.chunk->waiters,
-                    [&](const Chunk::Waiter& waiter) { return waiter.put == put.get(); });
+      key.chunk->drop_waiters_of(put.get());
       if (std::exchange(key.has_spare, false)) {
         --request.spares;
         request.held.erase(key.chunk);
@@ -132,10 +131,14 @@ void RequestTable::release_holds(Request& request) {
 }
 
 void RequestTable::hand_over(Chunk& chunk) {
-  const std::string key = chunk.key;
-  const TensorMeta meta = chunk.meta;
+  if (chunk.waiters == nullptr) {
+    pool_.quarantine(chunk);
+    return;
+  }
+  const std::string key = pool_.key_of(chunk);
+  const TensorMeta meta = pool_.meta_of(chunk);
   const std::size_t bytes = chunk.bytes;
-  for (const Chunk::Waiter& waiter : chunk.waiters) {
+  for (const Chunk::Waiter& waiter : *chunk.waiters) {
     waiter.put->request->held.erase(&chunk);
   }
   const std::vector<Chunk::Waiter> waiters = pool_.quarantine(chunk);
@@ -162,7 +165,7 @@ void RequestTable::hand_over(Chunk& chunk) {
       pool_.hold(fresh);
     }
     waiter.put->keys[waiter.key_index].chunk = &fresh;
-    fresh.waiters.push_back(waiter);
+    fresh.add_waiter(waiter);
   }
   wire::ChunkUpdate update;
   update.put_id = put.id;

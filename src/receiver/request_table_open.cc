@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "src/receiver/find_duplicate.h"
 #include "src/receiver/request_table.h"
 
 namespace baton::receiver {
@@ -28,7 +27,8 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
     return absl::InvalidArgumentError(
         fmt::format("request {} names neither keys nor total_chunks", message.req_id));
   }
-  if (const std::int64_t twice = find_duplicate(request->keys); twice >= 0) {
+  pool_.look_up(request->keys, keys_);
+  if (const std::int64_t twice = keys_.duplicate; twice >= 0) {
     return absl::InvalidArgumentError(fmt::format("key {} stands twice in request {}",
                                                   message.keys[static_cast<std::size_t>(twice)],
                                                   message.req_id));
@@ -39,7 +39,7 @@ Status RequestTable::open(const wire::OpenRequest& message, const control::Route
   Request& added = *request;
   added.grouped = group_ != nullptr;
   add_request(std::move(request));
-  if (!added.grouped && admission_.try_admit(added)) {
+  if (!added.grouped && admission_.try_admit(added, keys_)) {
     listener_.on_open_decided(added, absl::OkStatus());
     return absl::OkStatus();
   }
@@ -139,14 +139,16 @@ StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& messa
                  message.baton->attempt};
   request->route = route;
   request->total_chunks = message.async->total_chunks;
-  if (message.async->is_last_batch || request->total_chunks == 0) {
-    // The whole request, or all that is known of it.
-    request->keys = message.keys;
+  KeyBatch unknown;
+  const bool all_known = message.async->is_last_batch || request->total_chunks == 0;
+  if (all_known) {
+    // These keys are the whole request, or all that is known of it.
+    request->total_chunks = static_cast<std::uint32_t>(message.keys.size());
   }
   if (Status fine = check_new(*request); !fine.ok()) {
     return fine;
   }
-  if (!admission_.try_admit(*request)) {
+  if (!admission_.try_admit(*request, all_known ? keys_ : unknown)) {
     ++turned_away_;
     return absl::ResourceExhaustedError(fmt::format(
         "request {} can't be admitted at once ({} pages available, {} requests wait); open the "

@@ -7,7 +7,6 @@
 
 #include "src/base/absl_view.h"
 #include "src/base/log.h"
-#include "src/receiver/find_duplicate.h"
 
 namespace baton::receiver {
 namespace {
@@ -51,7 +50,7 @@ wire::AllocResponse StockDesk::allocate(const control::Route& from,
   return response.ok() ? *std::move(response) : refusal(message);
 }
 
-Status StockDesk::check(const wire::AllocRequest& message) const {
+Status StockDesk::check(const wire::AllocRequest& message) {
   const wire::LayoutInfo& layout = config_.layout;
   const TensorMeta full{layout.shape, layout.dtype, layout.fmt};
   const TensorMeta said{message.shape, message.dtype, message.fmt};
@@ -66,14 +65,16 @@ Status StockDesk::check(const wire::AllocRequest& message) const {
   if (message.keys.empty()) {
     return absl::InvalidArgumentError(std::string("it has no keys"));
   }
-  if (const std::int64_t twice = find_duplicate(message.keys); twice >= 0) {
+  table_.pool().look_up(message.keys, keys_);
+  if (const std::int64_t twice = keys_.duplicate; twice >= 0) {
     return absl::InvalidArgumentError(
         fmt::format("key {} stands twice in it", message.keys[static_cast<std::size_t>(twice)]));
   }
-  for (const std::string& key : message.keys) {
-    if (const Chunk* chunk = table_.pool().find(key);
-        chunk != nullptr && chunk->state == Chunk::State::kInFlight) {
-      return absl::UnavailableError(fmt::format("chunk {} is in flight from another put", key));
+  for (std::size_t i = 0; i < message.keys.size(); ++i) {
+    const Chunk* chunk = keys_.entries[i].chunk;
+    if (chunk != nullptr && chunk->state == Chunk::State::kInFlight) {
+      return absl::UnavailableError(
+          fmt::format("chunk {} is in flight from another put", message.keys[i]));
     }
   }
   return absl::OkStatus();
@@ -95,7 +96,7 @@ StatusOr<wire::AllocResponse> StockDesk::admit(const control::Route& from,
   std::vector<std::uint32_t> copies;
   for (std::size_t i = 0; i < message.keys.size(); ++i) {
     asked.keys.push_back(message.keys[i]);
-    if (is_async && table_.pool().find(message.keys[i]) != nullptr) {
+    if (is_async && keys_.entries[i].chunk != nullptr) {
       // A hit, which is held; the async sender writes it all the same, somewhere else.
       copies.push_back(static_cast<std::uint32_t>(asked.keys.size()));
       asked.keys.push_back(copy_name(number, i));
@@ -118,7 +119,7 @@ StatusOr<wire::AllocResponse> StockDesk::admit(const control::Route& from,
   wire::AllocResponse response;
   response.sync_flavour = !is_async;
   for (std::size_t i = 0, at = 0; i < message.keys.size(); ++i, ++at) {
-    const std::string& key = message.keys[i];
+    const std::string key(message.keys[i]);
     batch.keys.insert(key);
     by_key_[key].push_back(number);
     const bool is_new = granted->remote_indexes[at] >= 0;

@@ -75,7 +75,7 @@ class StockDesk {
 
   StatusOr<wire::AllocResponse> admit(const control::Route& from,
                                       const wire::AllocRequest& message);
-  Status check(const wire::AllocRequest& message) const;
+  Status check(const wire::AllocRequest& message);
   void commit(BatchId number, Batch& batch, const std::string& key);
   void throw_copies_away(BatchId number, Batch& batch);
   void forget(Batches::iterator batch);
@@ -90,6 +90,7 @@ class StockDesk {
   Batches batches_;
   absl::flat_hash_map<std::string, std::vector<BatchId>> by_key_;  // oldest first
   BatchId last_batch_ = 0;
+  KeyBatch keys_;              // of the message that is being handled
   bool missed_pages_ = false;  // since the last sweep a batch found no room that could fit
 };
 

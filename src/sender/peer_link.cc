@@ -10,6 +10,7 @@
 #include "src/base/log.h"
 #include "src/base/protocol_version.h"
 #include "src/wire/codec.h"
+#include "src/wire/reuse.h"
 
 namespace baton::sender {
 namespace {
@@ -249,7 +250,8 @@ Status PeerLink::send(const wire::Message& message) {
     return absl::UnavailableError(
         fmt::format("receiver {} is not connected", address_.init_endpoint));
   }
-  const std::string bytes = wire::encode(message);
+  const wire::Encoded encoded(message);
+  const std::string_view bytes = encoded.bytes();
   if (bytes.size() > welcome_.max_message_bytes) {
     return absl::InvalidArgumentError(fmt::format(
         "a {} of {} bytes is longer than receiver {} takes ({}); put fewer keys at a time",

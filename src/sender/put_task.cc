@@ -4,11 +4,25 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "src/base/log.h"
 #include "src/sender/milliseconds.h"
 
 namespace baton::sender {
+namespace {
+
+/// With the put's keys, which are only lent to it: there may be thousands.
+Status send_request(PeerLink& link, wire::AllocRequest request, wire::KeyList& keys) {
+  request.keys = std::move(keys);
+  wire::Message message = std::move(request);
+  Status sent = link.send(message);
+  keys = std::move(std::get<wire::AllocRequest>(message).keys);
+  return sent;
+}
+
+}  // namespace
+
 PutTask::PutTask(Scheduler& scheduler, DigestQueue& digests, const Config& config,
                  FaultHooks& faults, Owner& owner, PeerLink& link, std::uint64_t id, PutSpec spec,
                  std::shared_ptr<detail::PutState> state)
@@ -97,16 +111,16 @@ void PutTask::allocate() {
     ask_stock();
     return;
   }
-  if (Status sent = link_.send(alloc_request()); !sent.ok()) {
+  if (Status sent = send_request(link_, alloc_request(), spec_.keys); !sent.ok()) {
     fail(sent);
   } else if (link_.may_repeat()) {
     resend_.start([this] { repeat(); });
   }
 }
 
+/// Without the keys.
 wire::AllocRequest PutTask::alloc_request() const {
   wire::AllocRequest request;
-  request.keys = spec_.keys;
   request.fmt = config_.layout.fmt;
   request.shape = config_.layout.shape;
   request.dtype = config_.layout.dtype;
@@ -122,7 +136,7 @@ wire::AllocRequest PutTask::alloc_request() const {
 void PutTask::repeat() {
   Status sent;
   if (state_ == State::kAllocating || state_ == State::kAwaiting) {
-    sent = link_.send(alloc_request());
+    sent = send_request(link_, alloc_request(), spec_.keys);
   }
   for (std::uint32_t number = 0; sent.ok() && number < slices_.size(); ++number) {
     if (state_ < State::kSettled && slices_[number].sent && !slices_[number].acknowledged) {

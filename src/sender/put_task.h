@@ -31,7 +31,7 @@ using KeyDone = absl::AnyInvocable<void(const std::string& key, const Status& st
 struct PutSpec {
   std::string req_id;
   std::uint64_t attempt = 0;
-  std::vector<std::string> keys;
+  wire::KeyList keys;
   std::vector<MemoryObj> objects;
   std::uint32_t last_chunk_toks = 0;
   bool is_last = false;

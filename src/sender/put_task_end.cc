@@ -92,7 +92,9 @@ void PutTask::end(const Status& status) {
   scheduler_.post([handle = handle_, stats = stats_, status, keys = std::move(spec_.keys),
                    on_key_done = std::move(spec_.on_key_done)]() mutable {
     if (on_key_done) {
-      for (const std::string& key : keys) {
+      std::string key;
+      for (const std::string_view text : keys) {
+        key = text;
         on_key_done(key, status);
       }
     }

@@ -7,6 +7,7 @@ namespace baton::sender {
 
 void PutTask::ask_stock() {
   wire::AllocRequest request = alloc_request();
+  request.keys = spec_.keys;
   request.async->total_chunks = 0;  // As LMCache's own senders say.
   request.baton.reset();
   if (Status asked = link_.ask_stock(request, deadline_,

@@ -25,8 +25,10 @@ void refuse(Scheduler& scheduler, PutSpec spec, std::shared_ptr<detail::PutState
   spec.objects.clear();
   scheduler.post([spec = std::move(spec), state = std::move(state), stats, why]() mutable {
     if (spec.on_key_done) {
-      for (const std::string& key : spec.keys) {
-        spec.on_key_done(key, why);
+      std::string text;
+      for (const std::string_view key : spec.keys) {
+        text = key;
+        spec.on_key_done(text, why);
       }
     }
     spec.on_key_done = nullptr;

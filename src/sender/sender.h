@@ -47,7 +47,7 @@ struct RequestKey {
 struct OpenSpec {
   Address receiver;
   RequestKey key;
-  std::vector<std::string> keys;   ///< all distinct keys, or empty
+  wire::KeyList keys;              ///< all distinct keys, or empty
   std::uint32_t total_chunks = 0;  ///< counts where keys is empty
   Duration timeout{};
 };

@@ -147,7 +147,7 @@ void StockLink::on_answer(const wire::AllocResponse& response) {
     Granted& granted = granted_[question.req_id];
     for (std::size_t i = 0; i < question.keys.size(); ++i) {
       if (*is_async_ && i < response.remote_indexes.size() && response.remote_indexes[i] >= 0) {
-        granted.keys.push_back(std::move(question.keys[i]));
+        granted.keys.push_back(question.keys[i]);
       }
     }
     const auto alive = lifetime_.guard([this] { send_next(); });

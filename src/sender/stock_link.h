@@ -67,12 +67,12 @@ class StockLink {
   struct Question {
     std::string bytes;
     std::string req_id;
-    std::vector<std::string> keys;
+    wire::KeyList keys;
     TimePoint deadline;  // of a CancelNotif: set when it is sent
     Answer answer;       // empty: of a CancelNotif
   };
   struct Granted {
-    std::vector<std::string> keys;
+    wire::KeyList keys;
     bool cancelled = false;
   };
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "src/base/absl_view.h"
 #include "src/base/text.h"
 #include "src/wire/codec.h"
 
@@ -88,9 +89,9 @@ StatusOr<std::vector<std::optional<std::uint32_t>>> cached_pages(
   std::vector<std::optional<std::uint32_t>> pages(keys.size());
   std::vector<bool> taken(page_count, false);
   for (std::size_t i = 0; i < response.cached_keys.size(); ++i) {
-    const std::string& key = response.cached_keys[i];
+    const std::string_view key = response.cached_keys[i];
     const std::int64_t page = response.cached_indexes[i];
-    const auto place = places.find(key);
+    const auto place = places.find(to_absl(key));
     if (place == places.end() || pages[place->second].has_value()) {
       return absl::DataLossError(
           fmt::format("cached_keys has {}, which was not asked for or stands twice", quote(key)));

@@ -14,6 +14,7 @@
 #include "src/wire/field_writer.h"
 #include "src/wire/fields.h"
 #include "src/wire/map_index.h"
+#include "src/wire/reuse.h"
 #include "src/wire/values.h"
 
 namespace baton::wire {
@@ -51,6 +52,15 @@ StatusOr<Message> read_as(std::string_view type, const MapIndex& map, const Limi
   }
 }
 
+std::string encode_into(std::string memory, const Message& message) {
+  FieldWriter writer(std::move(memory));
+  writer.field(kTypeField, type_name(message));
+  std::visit([&writer](const auto& m) { fields(writer, m); }, message);
+  return std::move(writer).take();
+}
+
+thread_local std::string spare_bytes;  // of Encoded
+
 StatusOr<std::string_view> read_type(const MapIndex& map) {
   const std::optional<std::string_view> value = map.find(kTypeField);
   if (!value.has_value()) {
@@ -70,10 +80,16 @@ StatusOr<std::string_view> read_type(const MapIndex& map) {
 }  // namespace
 
 std::string encode(const Message& message) {
-  FieldWriter writer;
-  writer.field(kTypeField, type_name(message));
-  std::visit([&writer](const auto& m) { fields(writer, m); }, message);
-  return std::move(writer).take();
+  return encode_into({}, message);
+}
+
+Encoded::Encoded(const Message& message)
+    : bytes_(encode_into(std::exchange(spare_bytes, {}), message)) {}
+
+Encoded::~Encoded() {
+  if (bytes_.capacity() <= kMaxKeptBytes && bytes_.capacity() > spare_bytes.capacity()) {
+    spare_bytes = std::move(bytes_);
+  }
 }
 
 StatusOr<Message> decode(std::string_view bytes, const Limits& limits) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "src/wire/fields.h"
@@ -15,6 +16,8 @@ namespace baton::wire {
 
 class FieldWriter {
  public:
+  explicit FieldWriter(std::string memory = {}) : body_(std::move(memory)) { body_.map(0); }
+
   template <typename T>
   void field(std::string_view name, const T& value) {
     begin(name);
@@ -74,10 +77,15 @@ class FieldWriter {
 
   /// The whole map.
   std::string take() && {
-    Writer writer;
-    writer.map(count_);
-    writer.append(body_.bytes());
-    return std::move(writer).take();
+    Writer head;
+    head.map(count_);
+    std::string bytes = std::move(body_).take();
+    if (head.bytes().size() == 1) {
+      bytes[0] = head.bytes()[0];
+    } else {
+      bytes.replace(0, 1, head.bytes());
+    }
+    return bytes;
   }
 
  private:
@@ -86,7 +94,7 @@ class FieldWriter {
     body_.str(name);
   }
 
-  Writer body_;  ///< without the map's head, which needs the count
+  Writer body_;  ///< with the head of an empty map, until the count is known
   std::size_t count_ = 0;
 };
 

@@ -14,6 +14,7 @@
 
 #include "baton/tensor_meta.h"
 #include "src/base/epoch.h"
+#include "src/wire/key_list.h"
 
 namespace baton::wire {
 
@@ -48,7 +49,7 @@ struct AllocRequest {
     std::string bytes;  ///< bin, ≤ max_blob_bytes: the chunks' bytes, in the order of the keys
     bool operator==(const Eager&) const = default;
   };
-  std::vector<std::string> keys;  ///< each passed CacheEngineKey::validate
+  KeyList keys;  ///< each passed CacheEngineKey::validate
   MemoryFormat fmt = MemoryFormat::kKv2ltd;
   std::vector<std::int64_t> shape;  ///< of a full chunk
   DType dtype = DType::kHalf;
@@ -110,20 +111,20 @@ struct CancelNotif {
     bool operator==(const Baton&) const = default;
   };
   std::string req_id;
-  std::vector<std::string> keys;
+  KeyList keys;
   std::optional<Baton> baton;
   bool operator==(const CancelNotif&) const = default;
 };
 
 struct CacheQueryRequest {
   static constexpr const char* kType = "CacheQueryRequest";
-  std::vector<std::string> keys;
+  KeyList keys;
   bool operator==(const CacheQueryRequest&) const = default;
 };
 
 struct CacheQueryResponse {
   static constexpr const char* kType = "CacheQueryResponse";
-  std::vector<std::string> cached_keys;
+  KeyList cached_keys;
   std::vector<std::int64_t> cached_indexes;
   bool operator==(const CacheQueryResponse&) const = default;
 };
@@ -225,7 +226,7 @@ struct OpenRequest {
   Parties parties;
   std::string req_id;
   std::uint64_t attempt = 0;
-  std::vector<std::string> keys;   ///< all distinct keys, or empty
+  KeyList keys;                    ///< all distinct keys, or empty
   std::uint32_t total_chunks = 0;  ///< counts where keys is empty
   std::uint32_t timeout_ms = 0;    ///< how long the request may wait for admission; at least 1
   bool operator==(const OpenRequest&) const = default;
@@ -372,7 +373,7 @@ struct ReadRequest {
   static constexpr const char* kType = "BatonReadRequest";
   Parties parties;
   std::uint64_t read_id = 0;  ///< unique per sender epoch
-  std::vector<std::string> keys;
+  KeyList keys;
   std::uint32_t timeout_ms = 0;  ///< how long the read may take; at least 1
   bool operator==(const ReadRequest&) const = default;
 };

@@ -182,7 +182,12 @@ Status Reader::skip(std::size_t max_depth) {
     return invalid("is nested too deeply");
   }
   const std::uint64_t inside = item->kind == Kind::kMap ? 2 * item->number : item->number;
+  std::uint64_t number = 0;
+  std::string_view payload;
   for (std::uint64_t i = 0; i < inside; ++i) {
+    if (take_str(payload) || take_unsigned(number)) {
+      continue;
+    }
     if (Status status = skip(max_depth - 1); !status.ok()) {
       return status;
     }

@@ -44,6 +44,62 @@ class Reader {
   /// The next item with all that is in it; at most `max_depth` arrays and maps deep.
   Status skip(std::size_t max_depth);
 
+  /// For long lists: the next item, if it is an unsigned integer. Else nothing is read, and next()
+  /// says what it is.
+  bool take_unsigned(std::uint64_t& number) {
+    if (rest_.empty()) {
+      return false;
+    }
+    const auto head = static_cast<std::uint8_t>(rest_.front());
+    if (head <= 0x7F) {
+      number = head;
+      rest_.remove_prefix(1);
+      return true;
+    }
+    if (head < 0xCC || head > 0xCF) {
+      return false;
+    }
+    const std::size_t width = std::size_t{1} << (head - 0xCCU);
+    if (width >= rest_.size()) {
+      return false;
+    }
+    number = 0;
+    for (std::size_t i = 1; i <= width; ++i) {
+      number = number << 8U | static_cast<std::uint8_t>(rest_[i]);
+    }
+    rest_.remove_prefix(1 + width);
+    return true;
+  }
+
+  /// Likewise, if it is a str of at most 65,535 bytes.
+  bool take_str(std::string_view& payload) {
+    if (rest_.empty()) {
+      return false;
+    }
+    const auto byte = [this](std::size_t at) -> std::size_t {
+      return static_cast<std::uint8_t>(rest_[at]);
+    };
+    std::size_t begin = 1;
+    std::size_t length = 0;
+    if (byte(0) >= 0xA0 && byte(0) <= 0xBF) {
+      length = byte(0) & 0x1FU;
+    } else if (byte(0) == 0xD9 && rest_.size() >= 2) {
+      begin = 2;
+      length = byte(1);
+    } else if (byte(0) == 0xDA && rest_.size() >= 3) {
+      begin = 3;
+      length = byte(1) << 8U | byte(2);
+    } else {
+      return false;
+    }
+    if (length > rest_.size() - begin) {
+      return false;
+    }
+    payload = rest_.substr(begin, length);
+    rest_.remove_prefix(begin + length);
+    return true;
+  }
+
   /// What has not been read yet.
   std::string_view rest() const { return rest_; }
 

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
-#include "baton/key.h"
+#include "src/base/key_checker.h"
 #include "src/base/text.h"
+#include "src/wire/reuse.h"
 #include "src/wire/xfer_dlist.h"
 
 namespace baton::wire {
@@ -54,6 +57,18 @@ Status read_number(Reader& reader, T max, T& out) {
   return absl::OkStatus();
 }
 
+/// The largest number that an element of a list may be.
+template <typename T>
+constexpr std::uint64_t max_of() {
+  if constexpr (std::is_same_v<T, KeyState>) {
+    return static_cast<std::uint64_t>(KeyState::kPlaced);
+  } else if constexpr (std::is_same_v<T, ReadState>) {
+    return static_cast<std::uint64_t>(ReadState::kMiss);
+  } else {
+    return static_cast<std::uint64_t>(std::numeric_limits<T>::max());
+  }
+}
+
 /// Elements one by one, so that what is allocated is at most 8 bytes for each byte of input.
 template <typename T>
 Status read_list(Reader& reader, const Limits& limits, std::size_t max, std::vector<T>& out) {
@@ -64,6 +79,12 @@ Status read_list(Reader& reader, const Limits& limits, std::size_t max, std::vec
   static_assert(sizeof(T) <= 8);
   out.reserve(list.number);
   for (std::uint64_t i = 0; i < list.number; ++i) {
+    std::uint64_t number = 0;
+    if (Reader ahead = reader; ahead.take_unsigned(number) && number <= max_of<T>()) {
+      reader = ahead;
+      out.push_back(static_cast<T>(number));
+      continue;
+    }
     if (const Status status = get(reader, limits, out.emplace_back()); !status.ok()) {
       return invalid(fmt::format("[{}] {}", i, std::string(status.message())));
     }
@@ -71,26 +92,21 @@ Status read_list(Reader& reader, const Limits& limits, std::size_t max, std::vec
   return absl::OkStatus();
 }
 
+/// What malloc has at hand anyway isn't worth keeping.
+constexpr std::size_t kMinKeptBytes = std::size_t{16} << 10U;
+
+thread_local KeyList spare_keys;  // of recycle()
+
 Status read_key(Reader& reader, const Limits& limits, std::string_view& out) {
+  if (Reader ahead = reader; ahead.take_str(out) && out.size() <= limits.max_key_bytes) {
+    reader = ahead;
+    return absl::OkStatus();
+  }
   Item key;
   if (Status status = read_bounded(reader, Kind::kStr, limits.max_key_bytes, key); !status.ok()) {
     return status;
   }
   out = key.payload;
-  return absl::OkStatus();
-}
-
-Status check_keys(Reader reader, const Limits& limits, std::uint64_t count) {
-  std::string_view key;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    Status status = read_key(reader, limits, key);
-    if (status.ok()) {
-      status = CacheEngineKey::validate(key);
-    }
-    if (!status.ok()) {
-      return invalid(fmt::format("[{}]: {}", i, std::string(status.message())));
-    }
-  }
   return absl::OkStatus();
 }
 
@@ -265,22 +281,46 @@ Status get(Reader& reader, const Limits& limits, std::vector<ReadState>& out) {
   return read_list(reader, limits, limits.max_keys, out);
 }
 
-Status get(Reader& reader, const Limits& limits, std::vector<std::string>& out) {
+void put(Writer& writer, const KeyList& keys) {
+  constexpr std::size_t kHeadBytes = 5;
+  writer.reserve(keys.text().size() + (keys.size() + 1) * kHeadBytes);
+  writer.array(keys.size());
+  for (const std::string_view key : keys) {
+    writer.str(key);
+  }
+}
+
+void recycle(Message&& message) {
+  const auto keep = [](auto& m) {
+    if constexpr (requires { m.keys; }) {
+      if (m.keys.text().size() > kMinKeptBytes && m.keys.text().size() <= kMaxKeptBytes) {
+        spare_keys = std::move(m.keys);
+      }
+    }
+  };
+  std::visit(keep, message);
+}
+
+Status get(Reader& reader, const Limits& limits, KeyList& out) {
   Item list;
   if (Status status = read_bounded(reader, Kind::kArray, limits.max_keys, list); !status.ok()) {
     return status;
   }
-  // All are checked before room is made for any: a std::string is far larger than an empty str.
-  if (Status status = check_keys(reader, limits, list.number); !status.ok()) {
-    return status;
-  }
-  out.reserve(list.number);
-  std::string_view key;
+  // At most the bytes that are here, and 4 for each of them.
+  out = std::exchange(spare_keys, {});
+  out.clear();
+  out.reserve(list.number, reader.rest().size());
+  KeyChecker checker;
   for (std::uint64_t i = 0; i < list.number; ++i) {
-    if (Status status = read_key(reader, limits, key); !status.ok()) {
-      return status;
+    std::string_view key;
+    Status status = read_key(reader, limits, key);
+    if (status.ok()) {
+      status = checker.check(key);
     }
-    out.emplace_back(key);
+    if (!status.ok()) {
+      return invalid(fmt::format("[{}]: {}", i, std::string(status.message())));
+    }
+    out.push_back(key);
   }
   return absl::OkStatus();
 }

@@ -14,6 +14,7 @@
 #include "baton/status.h"
 #include "baton/tensor_meta.h"
 #include "src/base/epoch.h"
+#include "src/wire/key_list.h"
 #include "src/wire/limits.h"
 #include "src/wire/messages.h"
 #include "src/wire/reader.h"
@@ -65,7 +66,8 @@ Status get(Reader& reader, const Limits& limits, std::vector<std::int64_t>& out)
 Status get(Reader& reader, const Limits& limits, std::vector<KeyState>& out);
 Status get(Reader& reader, const Limits& limits, std::vector<ReadState>& out);
 /// Keys that pass CacheEngineKey::validate, at most max_keys, each at most max_key_bytes.
-Status get(Reader& reader, const Limits& limits, std::vector<std::string>& out);
+void put(Writer& writer, const KeyList& keys);
+Status get(Reader& reader, const Limits& limits, KeyList& out);
 
 /// A shape: at most max_rank numbers.
 Status get_shape(Reader& reader, const Limits& limits, std::vector<std::int64_t>& out);

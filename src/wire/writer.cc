@@ -1,5 +1,6 @@
 #include "src/wire/writer.h"
 
+#include <array>
 #include <limits>
 
 namespace baton::wire {
@@ -18,10 +19,13 @@ bool fits(std::int64_t value) {
 }  // namespace
 
 void Writer::head(std::uint8_t byte, std::uint64_t number, std::size_t number_bytes) {
-  out_ += static_cast<char>(byte);
-  for (std::size_t i = number_bytes; i-- > 0;) {
-    out_ += static_cast<char>(number >> (8 * i) & 0xFFU);
+  std::array<char, 9> bytes;
+  bytes[0] = static_cast<char>(byte);
+  for (std::size_t i = number_bytes; i > 0; --i) {
+    bytes[i] = static_cast<char>(number & 0xFFU);
+    number >>= 8U;
   }
+  out_.append(bytes.data(), 1 + number_bytes);
 }
 
 void Writer::boolean(bool value) {

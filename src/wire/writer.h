@@ -13,6 +13,10 @@ namespace baton::wire {
 /// Lengths and counts must fit in 32 bits, msgpack's own limit.
 class Writer {
  public:
+  Writer() = default;
+  /// Writes over what is in `memory`.
+  explicit Writer(std::string memory) : out_(std::move(memory)) { out_.clear(); }
+
   void boolean(bool value);
   void integer(std::uint64_t value);
   void integer(std::int64_t value);
@@ -20,6 +24,8 @@ class Writer {
   void bin(std::string_view bytes);
   void array(std::size_t count);
   void map(std::size_t count);
+
+  void reserve(std::size_t more_bytes) { out_.reserve(out_.size() + more_bytes); }
 
   /// Items that were encoded before.
   void append(std::string_view items) { out_ += items; }

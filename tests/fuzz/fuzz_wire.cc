@@ -31,9 +31,9 @@ Limits tight_limits() {
 }
 
 /// What a message has of lists and strings, whatever it is.
-void check_keys(const std::vector<std::string>& keys, const Limits& limits) {
+void check_keys(const KeyList& keys, const Limits& limits) {
   require(keys.size() <= limits.max_keys, "no more keys than the limit");
-  for (const std::string& key : keys) {
+  for (const std::string_view key : keys) {
     require(key.size() <= limits.max_key_bytes, "no longer key than the limit");
   }
 }

@@ -144,7 +144,7 @@ class StockReceiver {
     wire::AllocResponse response;
     response.sync_flavour = flavour_ == Flavour::kSync;
     for (std::size_t i = 0; i < request.keys.size(); ++i) {
-      if (response.sync_flavour && data_.contains(request.keys[i])) {
+      if (response.sync_flavour && data_.contains(std::string(request.keys[i]))) {
         response.already_sent_indexes.push_back(static_cast<std::int64_t>(i));
         continue;
       }
@@ -153,7 +153,7 @@ class StockReceiver {
         return response;
       }
       response.remote_indexes.push_back(free_.back());
-      data_[request.keys[i]] = free_.back();
+      data_[std::string(request.keys[i])] = free_.back();
       free_.pop_back();
     }
     return response;
@@ -165,8 +165,8 @@ class StockReceiver {
       before_query(number);
     }
     wire::CacheQueryResponse response;
-    for (const std::string& key : query.keys) {
-      if (const auto found = data_.find(key); found != data_.end()) {
+    for (const std::string_view key : query.keys) {
+      if (const auto found = data_.find(std::string(key)); found != data_.end()) {
         response.cached_keys.push_back(key);
         response.cached_indexes.push_back(found->second);
       }
@@ -187,8 +187,8 @@ class StockReceiver {
           change_alloc(response);
         }
       } else {
-        for (const std::string& key : std::get<wire::CancelNotif>(message).keys) {
-          if (const auto found = data_.find(key); found != data_.end()) {
+        for (const std::string_view key : std::get<wire::CancelNotif>(message).keys) {
+          if (const auto found = data_.find(std::string(key)); found != data_.end()) {
             free_.push_back(found->second);
             data_.erase(found);
           }

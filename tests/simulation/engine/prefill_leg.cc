@@ -132,8 +132,9 @@ void PrefillLeg::put_next() {
   sender::PutSpec spec;
   spec.req_id = plan_.req_id;
   spec.attempt = plan_.attempt;
-  spec.keys.assign(keys_.begin() + static_cast<std::ptrdiff_t>(first),
-                   keys_.begin() + static_cast<std::ptrdiff_t>(first + count));
+  const std::vector<std::string> keys(keys_.begin() + static_cast<std::ptrdiff_t>(first),
+                                      keys_.begin() + static_cast<std::ptrdiff_t>(first + count));
+  spec.keys = keys;
   spec.objects = *std::move(staged);
   spec.last_chunk_toks = plan_.prompt.chunks[first + count - 1].tokens();
   spec.is_last = is_last;
@@ -151,7 +152,7 @@ void PrefillLeg::put_next() {
   };
   world_.history.note(process_.name(), "puts {} chunks of {}/{}{}", count, plan_.req_id,
                       plan_.attempt, is_last ? ", the last" : "");
-  world_.checker.submitted(name(), spec.keys, is_last);
+  world_.checker.submitted(name(), keys, is_last);
   ++puts_out_;
   process_.sender().submit(receiver_, std::move(spec), batch->state);
   if (is_last) {

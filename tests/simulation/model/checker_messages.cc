@@ -103,7 +103,7 @@ void Checker::see(const Envelope& /*from*/, const Epoch& sender,
       !seen.addressed_to.contains(message.baton->parties.receiver_epoch)) {
     coverage_.hit(Point::kPutRestarted);
   }
-  seen.keys = message.keys;
+  seen.keys.assign(message.keys.begin(), message.keys.end());
   seen.attempt = {sender, message.async->req_id, message.baton->attempt};
   seen.addressed_to.insert(message.baton->parties.receiver_epoch);
   if (const auto receiver = receivers_.find(message.baton->parties.receiver_epoch);
@@ -288,7 +288,7 @@ void Checker::see(const Envelope& /*from*/, const Epoch& sender, const wire::Fai
 
 void Checker::see(const Envelope& /*from*/, const Epoch& sender, const wire::ReadRequest& message) {
   ReadSeen& seen = reads_[{sender, message.read_id}];
-  seen.keys = message.keys;
+  seen.keys.assign(message.keys.begin(), message.keys.end());
   seen.addressed_to.insert(message.parties.receiver_epoch);
 }
 

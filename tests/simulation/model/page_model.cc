@@ -71,8 +71,10 @@ void PageModel::granted(const PutName& put, const std::string& key, std::uint32_
   std::ranges::fill(shadow_of(page), kPoisonByte);
 }
 
-void PageModel::eager_asked(const std::vector<std::string>& keys) {
-  eager_keys_.insert(keys.begin(), keys.end());
+void PageModel::eager_asked(const wire::KeyList& keys) {
+  for (const std::string_view key : keys) {
+    eager_keys_.emplace(key);
+  }
 }
 
 void PageModel::replaced(const std::string& key, std::uint64_t generation) {

@@ -39,7 +39,7 @@ class PageModel {
   void granted(const PutName& put, const std::string& key, std::uint32_t page,
                std::uint64_t generation);
   /// A put brings its chunks along: from now on they may be there without our seeing the answer.
-  void eager_asked(const std::vector<std::string>& keys);
+  void eager_asked(const wire::KeyList& keys);
   /// An answer says so of this key: what was shown of it under another generation is gone. To be
   /// told of all keys of the answer before any of it is looked at: one may have the other's former
   /// page.

@@ -50,15 +50,14 @@ baton_plant(release-at-first-rank P2 "the gate opens when one rank has spoken"
 
 baton_plant(free-without-drain P3 "a page whose grant ends is free at once"
   src/receiver/chunk_pool.cc
-  [==[std::vector<Chunk::Waiter> waiters = std::move(chunk.waiters);
-  erase(chunk);]==]
-  [==[std::vector<Chunk::Waiter> waiters = std::move(chunk.waiters);
-  const std::uint32_t page = chunk.page;
-  erase(chunk);
+  [==[forget(chunk);
+  return chunk.take_waiters();]==]
+  [==[forget(chunk);
   if (PLANTED) {
     --quarantined_;
-    free_page(page);
-  }]==])
+    free_page(chunk.page);
+  }
+  return chunk.take_waiters();]==])
 
 baton_plant(free-before-fence P3 "a lost sender's pages are free before it is fenced"
   src/receiver/receiver.cc
@@ -188,10 +187,9 @@ baton_plant(skip-epoch-check P7 "a receiver takes what was meant for its former 
 
 baton_plant(ignore-generation P7 "a page is granted again under its former generation"
   src/receiver/chunk_pool.cc
-  [==[pages_[chunk.page] = {PageState::kGranted, ++last_generation_, writer, &chunk, bytes, 0};]==]
+  [==[chunk.generation = ++last_generation_;]==]
   [==[++last_generation_;
-  pages_[chunk.page] = {PageState::kGranted, PLANTED ? chunk.page + 1 : last_generation_, writer,
-                        &chunk, bytes, 0};]==])
+  chunk.generation = PLANTED ? chunk.page + 1 : last_generation_;]==])
 
 baton_plant(read-without-hold P1 "a read's pages are not held"
   src/receiver/reads.cc

@@ -130,7 +130,7 @@ TEST_F(ReadsTest, WhatIsSenselessIsRefusedWithTheNumbers) {
   put(0, 1);
   EXPECT_THAT(ask(request(1, 0, 1, 300'001)).message, HasSubstr("at most 300000 ms"));
   auto twice = request(2, 0, 2);
-  twice.keys[1] = twice.keys[0];
+  twice.keys = {twice.keys[0], twice.keys[0]};
   EXPECT_THAT(ask(twice).message, HasSubstr("stands twice"));
   auto other = request(3, 0, 1);
   other.parties.receiver_epoch = Epoch::random();

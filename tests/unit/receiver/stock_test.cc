@@ -471,7 +471,7 @@ TEST_P(StockReceiver, BadAllocRequestsAreRefusedWithAnAnswer) {
   refused([](auto& request) { request.shape = {2, 1, 8, 8}; });
   refused([](auto& request) { request.shape = {2, 1, 2, 8}, request.last_chunk_toks = 1; });
   refused([](auto& request) { request.dtype = DType::kBfloat16; });
-  refused([](auto& request) { request.keys[1] = request.keys[0]; });
+  refused([](auto& request) { request.keys.push_back(std::string(request.keys[0])); });
   refused([](auto& request) { request.keys.clear(); });
   peer->send_raw("no message at all");
   EXPECT_EQ(std::get<wire::AllocResponse>(peer->next()).remote_indexes,

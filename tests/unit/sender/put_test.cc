@@ -417,7 +417,7 @@ TEST_F(PutTest, ADuplicateKeyIsRefusedAndNothingIsTaken) {
   ReceiverNode receiver(world_, "r", 8);
   SenderNode sender(world_, 8);
   auto spec = sender.spec("req", 0, 2);
-  spec.keys[1] = spec.keys[0];
+  spec.keys = {spec.keys[0], spec.keys[0]};
   const auto put = sender.submit(receiver, std::move(spec));
   run_to_end(put);
   EXPECT_TRUE(absl::IsInvalidArgument(put->status())) << put->status();

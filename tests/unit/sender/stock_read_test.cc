@@ -85,7 +85,8 @@ TEST_F(StockRead, NothingThereIsOneQuestion) {
 TEST_F(StockRead, TheOrderOfTheAnswerIsItsOwn) {
   put(1, 3);
   receiver.change_query = [](Response response, std::size_t /*number*/) {
-    std::ranges::reverse(response.cached_keys);
+    response.cached_keys = {std::make_reverse_iterator(response.cached_keys.end()),
+                            std::make_reverse_iterator(response.cached_keys.begin())};
     std::ranges::reverse(response.cached_indexes);
     return std::vector{wire::encode(response)};
   };
@@ -184,9 +185,13 @@ TEST_F(StockRead, NonsenseFailsTheRead) {
     refused("8 pages", at, changed([](Response& r) { r.cached_indexes[0] = r.cached_indexes[1]; }));
     refused("cached_indexes", at, changed([](Response& r) { r.cached_indexes[0] = -1; }));
     refused("cached_indexes", at, changed([](Response& r) { r.cached_indexes.pop_back(); }));
-    refused("cached_keys", at, changed([](Response& r) { r.cached_keys.pop_back(); }));
-    refused("stands twice", at, changed([](Response& r) { r.cached_keys[0] = r.cached_keys[1]; }));
-    refused("not asked for", at, changed([](Response& r) { r.cached_keys[0] = tiny_key(9); }));
+    refused("cached_keys", at, changed([](Response& r) { r.cached_keys = {r.cached_keys[0]}; }));
+    refused("stands twice", at, changed([](Response& r) {
+              r.cached_keys = {r.cached_keys[1], r.cached_keys[1]};
+            }));
+    refused("not asked for", at, changed([](Response& r) {
+              r.cached_keys = {tiny_key(9), r.cached_keys[1]};
+            }));
     refused("nonsense", at, [](Response&) { return std::vector<std::string>{"\xc1"}; });
     refused("ProxyNotif", at, [](Response&) {
       return std::vector{wire::encode(wire::ProxyNotif{"r", {}})};

@@ -57,7 +57,10 @@ TEST(Check, AllocRequestLastChunk) {
 
 TEST(Check, AllocRequestNames) {
   expect_refused(
-      samples::alloc_request(), [](AllocRequest& m) { m.keys[1] = "m@1@0@xyz@half"; },
+      samples::alloc_request(),
+      [](AllocRequest& m) {
+        m.keys = {samples::keys()[0], "m@1@0@xyz@half"};
+      },
       "field 'keys' [1]: key 'm@1@0@xyz@half': chunk hash 'xyz'");
   expect_refused(
       samples::alloc_request(), [](AllocRequest& m) { m.async->req_id = "\xFF"; },
@@ -263,7 +266,7 @@ TEST(Check, ReadRequest) {
   expect_refused(
       good, [](M& m) { m.keys.clear(); }, "field 'keys' is 0; at least 1");
   expect_refused(
-      good, [](M& m) { m.keys[0] = "no key"; }, "field 'keys' [0]");
+      good, [](M& m) { m.keys = {"no key"}; }, "field 'keys' [0]");
 }
 
 TEST(Check, ReadResponse) {

@@ -114,7 +114,7 @@ TEST(Hostile, ManyEmptyElementsBuyLittleMemory) {
 
 TEST(Hostile, TheWidestAcceptedMessagesStayWithinTheirBound) {
   AllocRequest keys = samples::alloc_request();
-  keys.keys.assign(50'000, "a@1@0@0@half");
+  keys.keys = std::vector<std::string>(50'000, "a@1@0@0@half");
   EXPECT_TRUE(accepted(encode(keys)));
   AllocResponse indexes;
   indexes.remote_indexes.assign(60'000, 0);

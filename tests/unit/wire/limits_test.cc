@@ -44,7 +44,7 @@ TEST(Limits, Fields) {
 
 TEST(Limits, Keys) {
   AllocRequest request = samples::alloc_request();
-  request.keys.resize(17, request.keys[0]);
+  request.keys = std::vector<std::string>(17, samples::keys()[0]);
   expect_limit(request, &Limits::max_keys, 17, "AllocRequest: field 'keys' has 17 elements");
   expect_limit(samples::alloc_response(), &Limits::max_keys, 4, "field 'remote_indexes' has 4");
   expect_limit(samples::commit_request(), &Limits::max_keys, 2, "field 'pages' has 2");

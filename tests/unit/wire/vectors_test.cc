@@ -40,7 +40,7 @@ std::string blob(const Json& field) {
 
 AllocRequest alloc_request(const Json& m) {
   AllocRequest out;
-  m.at("keys").get_to(out.keys);
+  out.keys = m.at("keys").get<std::vector<std::string>>();
   out.fmt = *parse_memory_format(m.at("fmt").get<std::int64_t>());
   m.at("shape").get_to(out.shape);
   out.dtype = *parse_dtype(m.at("dtype").get<std::string>());
