@@ -65,9 +65,16 @@ void PageModel::granted(const PutName& put, const std::string& key, std::uint32_
   std::ranges::fill(shadow_of(page), kPoisonByte);
 }
 
-void PageModel::commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation) {
-  if (Grant* grant = find(put, page, generation)) {
-    grant->commit_asked = true;
+void PageModel::commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation,
+                             std::optional<std::uint64_t> digest) {
+  Grant* grant = find(put, page, generation);
+  if (grant == nullptr) {
+    return;
+  }
+  grant->commit_asked = true;
+  if (digest.has_value() && *digest != digest_of(content_.of(grant->key))) {
+    broken(Promise::kP1, fmt::format("put {} commits chunk {} with the digest of other bytes",
+                                     put.put_id, grant->key));
   }
 }
 

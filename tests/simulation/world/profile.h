@@ -39,16 +39,17 @@ struct Profile {
   std::uint32_t staging_pages = 0;
   std::uint32_t max_chunks = 8;
   std::uint32_t documents = 4;
-  Duration arrival_gap{};     ///< mean
-  Duration chunk_compute{};   ///< prefill of one chunk, mean
-  Duration piece_delay{};     ///< a third of a chunk's way, at most
-  Duration chunk_read{};      ///< decode of one chunk, mean
-  bool guarded = true;        ///< the data plane checks grants, or nobody does
-  bool paranoid = false;      ///< pd_integrity
-  bool baton_proxy = false;   ///< pd_proxy_kind
-  bool old_sender = false;    ///< the first prefiller speaks version 1 only
-  bool reads = false;         ///< prefillers read what decoders have
-  bool implicit_too = false;  ///< some requests are not opened before their first put
+  Duration arrival_gap{};       ///< mean
+  Duration chunk_compute{};     ///< prefill of one chunk, mean
+  Duration piece_delay{};       ///< a third of a chunk's way, at most
+  Duration chunk_read{};        ///< decode of one chunk, mean
+  bool guarded = true;          ///< the data plane checks grants, or nobody does
+  bool digests_writes = false;  ///< the data plane takes digests on the way, or the sender does
+  bool paranoid = false;        ///< pd_integrity
+  bool baton_proxy = false;     ///< pd_proxy_kind
+  bool old_sender = false;      ///< the first prefiller speaks version 1 only
+  bool reads = false;           ///< prefillers read what decoders have
+  bool implicit_too = false;    ///< some requests are not opened before their first put
   FaultLevel level = FaultLevel::kModerate;
   FaultRates rates;
 };
