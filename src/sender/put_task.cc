@@ -224,6 +224,7 @@ Status PutTask::take_news(std::uint32_t index, wire::KeyState state, std::uint32
     }
     known.grant = grants_.size();
     grants_.push_back({index, page, generation});
+    bytes_left_ += bytes_of(grants_.back()).size();
   }
   if (std::exchange(known.awaited, false)) {
     --awaited_;

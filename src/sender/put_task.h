@@ -172,6 +172,7 @@ class PutTask {
   TimerId drain_timer_ = kNoTimer;
   std::vector<Grant> grants_;
   std::size_t next_grant_ = 0;   // first one that is in no slice yet
+  std::size_t bytes_left_ = 0;   // of those that are in none
   std::deque<Slice> slices_;     // all of them, by number
   std::size_t slices_busy_ = 0;  // writing or being digested
   std::size_t slices_open_ = 0;  // not acknowledged yet

@@ -59,6 +59,7 @@ void PutTask::on_slices_idle() {
   // What the former incarnation granted is gone with it.
   grants_.clear();
   next_grant_ = 0;
+  bytes_left_ = 0;
   slices_.clear();
   slices_open_ = 0;
   stats_.chunks_sent = 0;

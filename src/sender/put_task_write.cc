@@ -1,6 +1,7 @@
 // Writing and committing in slices: PutTask's half that moves bytes.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "src/sender/put_task.h"
@@ -8,9 +9,12 @@
 namespace baton::sender {
 namespace {
 
-/// A slice is committed as a whole while the next ones are written: large enough that a commit's
-/// round trip is small beside its copying time, small enough that verifying overlaps with writing.
-constexpr std::size_t kSliceBytes = std::size_t{4} << 20U;
+/// A slice is committed as a whole while the next ones are written. A commit wakes three threads,
+/// so slices are large; but the last one is verified when nothing is written any more, so each has
+/// a quarter of what is left, down to where a commit costs as much as verifying.
+constexpr std::size_t kMaxSliceBytes = std::size_t{8} << 20U;
+constexpr std::size_t kMinSliceBytes = std::size_t{1} << 20U;
+constexpr std::size_t kSliceShare = 4;
 constexpr std::size_t kSliceChunks = 256;
 /// Slices that are written or digested at a time.
 constexpr std::size_t kMaxBusySlices = 2;
@@ -26,13 +30,16 @@ std::span<const std::byte> PutTask::bytes_of(const Grant& grant) const {
 void PutTask::pump() {
   while (state_ == State::kWriting && next_grant_ < grants_.size() &&
          slices_busy_ < kMaxBusySlices) {
+    const std::size_t most_bytes =
+        std::clamp(bytes_left_ / kSliceShare, kMinSliceBytes, kMaxSliceBytes);
     std::vector<std::size_t> members;
     std::size_t bytes = 0;
     while (next_grant_ < grants_.size() && members.size() < kSliceChunks &&
-           (members.empty() || bytes + bytes_of(grants_[next_grant_]).size() <= kSliceBytes)) {
+           (members.empty() || bytes + bytes_of(grants_[next_grant_]).size() <= most_bytes)) {
       bytes += bytes_of(grants_[next_grant_]).size();
       members.push_back(next_grant_++);
     }
+    bytes_left_ -= bytes;
     start_slice(std::move(members));
   }
 }

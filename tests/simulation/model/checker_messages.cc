@@ -197,8 +197,12 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::CommitR
   commits_[{sender, message.parties.receiver_epoch, message.put_id, message.slice}] = message;
   const auto receiver = receivers_.find(message.parties.receiver_epoch);
   for (std::size_t i = 0; receiver != receivers_.end() && i < message.pages.size(); ++i) {
+    std::optional<std::uint64_t> digest;
+    if (i < message.digests.size()) {
+      digest = message.digests[i];
+    }
     receiver->second->commit_asked({sender, message.put_id}, message.pages[i],
-                                   message.generations[i]);
+                                   message.generations[i], digest);
   }
   history_.note(from.from, "  put {} commits {} pages", message.put_id, message.pages.size());
 }

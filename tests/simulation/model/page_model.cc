@@ -135,9 +135,16 @@ void PageModel::learn_generation(const std::string& key, std::uint32_t page,
   current_[page] = generation;
 }
 
-void PageModel::commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation) {
-  if (Grant* grant = find(put, page, generation)) {
-    grant->commit_asked = true;
+void PageModel::commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation,
+                             std::optional<std::uint64_t> digest) {
+  Grant* grant = find(put, page, generation);
+  if (grant == nullptr) {
+    return;
+  }
+  grant->commit_asked = true;
+  if (digest.has_value() && *digest != digest_of(content_.of(grant->key))) {
+    broken(Promise::kP1, fmt::format("put {} commits chunk {} with the digest of other bytes",
+                                     put.put_id, grant->key));
   }
 }
 

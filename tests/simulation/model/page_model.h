@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -48,7 +49,8 @@ class PageModel {
   void placed(const PutName& put, const std::string& key, std::uint32_t page,
               std::uint64_t generation);
   /// The sender says that the bytes are there, or that it will not touch the page any more.
-  void commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  void commit_asked(const PutName& put, std::uint32_t page, std::uint64_t generation,
+                    std::optional<std::uint64_t> digest);
   void drain_said(const PutName& put, std::uint32_t page, std::uint64_t generation);
   /// The receiver said that it has committed them.
   void commit_said(const PutName& put, std::uint32_t page, std::uint64_t generation);

@@ -191,6 +191,45 @@ baton_plant(ignore-generation P7 "a page is granted again under its former gener
   [==[++last_generation_;
   chunk.generation = PLANTED ? chunk.page + 1 : last_generation_;]==])
 
+baton_plant(digest-after-release P1 "a put gives its pages back once they are written, and digests them then"
+  src/sender/put_task_write.cc
+  [==[void PutTask::commit_slice(std::uint32_t number) {
+]==]
+  [==[void PutTask::commit_slice(std::uint32_t number) {
+  if (PLANTED && slices_[number].digests != nullptr &&
+      spec_.objects[grants_[slices_[number].grants.front()].key_index]) {
+    std::vector<std::span<const std::byte>> pages;
+    for (const std::size_t index : slices_[number].grants) {
+      pages.push_back(bytes_of(grants_[index]));
+      spec_.objects[grants_[index].key_index] = MemoryObj();
+    }
+    ++slices_busy_;
+    scheduler_.run_after(std::chrono::milliseconds(1), lifetime_.guard([this, number, pages] {
+      --slices_busy_;
+      for (std::size_t i = 0; i < pages.size(); ++i) {
+        (*slices_[number].digests)[i] = digest_of(pages[i]);
+      }
+      if (state_ == State::kDraining) {
+        on_slices_idle();
+      } else {
+        commit_slice(number);
+        update_state();
+      }
+    }));
+    return;
+  }
+]==])
+baton_plant_also(digest-after-release
+  src/sender/put_task_end.cc
+  [==[void PutTask::restart(const Status& why) {
+]==]
+  [==[void PutTask::restart(const Status& why) {
+  if (PLANTED && state_ >= State::kWriting) {
+    fail(why);  // It has nothing to put again.
+    return;
+  }
+]==])
+
 baton_plant(read-without-hold P1 "a read's pages are not held"
   src/receiver/reads.cc
   [==[table_.pool().hold(chunk);]==]

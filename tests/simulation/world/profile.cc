@@ -70,6 +70,7 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.baton_proxy = random.percent(50);
   profile.old_sender = random.percent(12);
   profile.implicit_too = random.percent(50);
+  profile.digests_writes = seed % 2 == 0;
   profile.reads = kReads[seed % std::size(kReads)];
   profile.eager_chunks = kEagerChunks[seed % std::size(kEagerChunks)];
   profile.level = seed % kCalmSeedOf == 1 ? FaultLevel::kNone : level;

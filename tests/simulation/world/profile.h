@@ -44,6 +44,7 @@ struct Profile {
   Duration piece_delay{};          ///< a third of a chunk's way, at most
   Duration chunk_read{};           ///< decode of one chunk, mean
   bool guarded = true;             ///< the data plane checks grants, or nobody does
+  bool digests_writes = false;     ///< the data plane takes digests on the way, or the sender does
   bool paranoid = false;           ///< pd_integrity
   bool baton_proxy = false;        ///< pd_proxy_kind
   bool old_sender = false;         ///< the first prefiller speaks version 1 only

@@ -62,6 +62,33 @@ TEST_P(CopyKernel, EverySizeAtEveryAlignment) {
   }
 }
 
+TEST_P(CopyKernel, SizesWithRunsOfManyLines) {
+  constexpr std::size_t kMost = (300U << 10U) + 77;
+  AlignedBytes from_storage(kMost);
+  AlignedBytes to_storage(kMost + 2 * kMargin);
+  std::byte* const from = from_storage.data();
+  std::byte* const to = to_storage.data();
+  for (std::size_t i = 0; i < kMost; ++i) {
+    from[i] = pattern(i);
+  }
+  std::vector<std::size_t> sizes{kMost, 256U << 10U, 261'888};
+  for (std::size_t bytes = 4000; bytes < 14'000; bytes += kLine / 2 + 1) {
+    sizes.push_back(bytes);
+  }
+  for (const std::size_t bytes : sizes) {
+    for (const std::size_t at : {std::size_t{0}, std::size_t{9}}) {
+      std::fill_n(to, kMost + 2 * kMargin, kUntouched);
+      std::byte* const start = to + kMargin + at;
+      copy_with(GetParam(), start, from, bytes);
+      publish_stores();
+      ASSERT_TRUE(std::equal(start, start + bytes, from)) << bytes;
+      const auto untouched = [](std::byte byte) { return byte == kUntouched; };
+      ASSERT_TRUE(std::all_of(to, start, untouched)) << bytes;
+      ASSERT_TRUE(std::all_of(start + bytes, start + bytes + kLine, untouched)) << bytes;
+    }
+  }
+}
+
 std::string name_of(const ::testing::TestParamInfo<StoreKind>& kind) {
   const std::vector<std::string> names{"Cached", "Sse2", "Avx2", "Avx512"};
   return names.at(static_cast<std::size_t>(kind.param));
