@@ -40,6 +40,11 @@ int write_json(const Report& report, const std::string& path) {
 }  // namespace
 
 int run_bench(const BenchOptions& options) {
+  // Twenty minutes later it would be too late.
+  if (!options.json.empty() && !std::ofstream(options.json, std::ios::app)) {
+    fmt::print(stderr, "baton bench: can't write {}\n", options.json);
+    return 1;
+  }
   const demo::SignalFd signals;
   ::setenv("BATON_LOG", "error", 0);
   ::setenv("UCX_NET_DEVICES", "lo", 0);

@@ -1,4 +1,5 @@
 // One thread that copies between two cold buffers, the second of another process.
+#include <algorithm>
 #include <chrono>
 #include <vector>
 

@@ -209,6 +209,12 @@ TEST(BenchCommand, ACaseThatIsNotThereIsSaid) {
   EXPECT_THAT(bench.text(), HasSubstr("latency_4kk"));
 }
 
+TEST(BenchCommand, AFileThatCannotBeWrittenIsSaidBeforeAnythingIsMeasured) {
+  Bench bench({"latency", "--quick", "--json", "/nowhere/bench.json"});
+  EXPECT_EQ(bench.finish(), 1);
+  EXPECT_EQ(bench.text(), "baton bench: can't write /nowhere/bench.json\n");
+}
+
 TEST(BenchCommand, TooFewPairsAreRefused) {
   Bench bench({"latency", "--pairs", "3"});
   EXPECT_EQ(bench.finish(), 2);
