@@ -38,9 +38,13 @@ std::string blob(const Json& field) {
   return from_hex(field.at("bytes").get<std::string>());
 }
 
+KeyList keys_of(const Json& list) {
+  return list.get<std::vector<std::string>>();
+}
+
 AllocRequest alloc_request(const Json& m) {
   AllocRequest out;
-  out.keys = m.at("keys").get<std::vector<std::string>>();
+  out.keys = keys_of(m.at("keys"));
   out.fmt = *parse_memory_format(m.at("fmt").get<std::int64_t>());
   m.at("shape").get_to(out.shape);
   out.dtype = *parse_dtype(m.at("dtype").get<std::string>());
@@ -75,13 +79,13 @@ Message message_of(const Json& vector) {
     return ProxyNotif{m.at("req_id"), {}};
   }
   if (type == "CancelNotif") {
-    return CancelNotif{m.at("req_id"), m.at("keys"), {}};
+    return CancelNotif{m.at("req_id"), keys_of(m.at("keys")), {}};
   }
   if (type == "CacheQueryRequest") {
-    return CacheQueryRequest{m.at("keys")};
+    return CacheQueryRequest{keys_of(m.at("keys"))};
   }
   if (type == "CacheQueryResponse") {
-    return CacheQueryResponse{m.at("cached_keys"), m.at("cached_indexes")};
+    return CacheQueryResponse{keys_of(m.at("cached_keys")), m.at("cached_indexes")};
   }
   if (type == "NixlInitRequest") {
     return NixlInitRequest{blob(m.at("local_meta_bytes")), {}};
