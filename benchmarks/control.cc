@@ -84,7 +84,7 @@ class Index {
       : residents_(residents), buffer_(make_buffer(residents + spare)) {
     const std::size_t before = bytes_in_use();
     pool_ = std::make_unique<ChunkPool>(*buffer_, residents + spare, false);
-    table_ = std::make_unique<RequestTable>(scheduler_, *pool_, config_, silent_, [] {});
+    table_ = std::make_unique<RequestTable>(scheduler_, *pool_, config_, faults_, silent_, [] {});
     for (std::uint32_t first = 0; first < residents; first += 1'000) {
       const auto count = std::min(1'000U, residents - first);
       const wire::AllocRequest request =
@@ -172,6 +172,7 @@ class Index {
   Config config_;
   Silent silent_;
   std::unique_ptr<ChunkPool> pool_;
+  FaultHooks faults_;
   std::unique_ptr<RequestTable> table_;
   std::uint64_t next_id_ = 0;
   double bytes_per_resident_ = 0;

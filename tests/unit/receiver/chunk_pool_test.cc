@@ -238,8 +238,9 @@ TEST_F(ChunkPoolTest, APutDoesNotEvictWhatItHits) {
   make(2);
   testing::VirtualScheduler scheduler;
   const Config config;
+  FaultHooks faults;
   Silent silent;
-  RequestTable table(scheduler, *pool_, config, silent, [] {});
+  RequestTable table(scheduler, *pool_, config, faults, silent, [] {});
   retain(grant(testing::tiny_key(1)));  // The first to be evicted, …
   retain(grant(testing::tiny_key(2)));
   wire::AllocRequest request;
