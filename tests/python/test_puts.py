@@ -48,10 +48,12 @@ class Puts(unittest.TestCase):
                 last = request.allocate(support.FULL.with_tokens(5))
                 with self.assertRaises(baton.ResourceExhausted):
                     request.allocate(support.FULL)
-                prefill.batched_submit_put_task(keys(1, 2), first, spec("r", decode, last=False))
-                prefill.batched_submit_put_task([key(3)], [last], transfer_spec=to)
+                puts = prefill.batched_submit_put_task(keys(1, 2), first, spec("r", decode, last=False))
+                puts += prefill.batched_submit_put_task([key(3)], [last], transfer_spec=to)
             with decode.claim("r", keys(1, 3), timeout=WAIT) as claim:
                 self.assertEqual([chunk.meta.tokens for chunk in claim], [16, 16, 5])
+            for put in puts:
+                put.result(WAIT)  # The chunks may be claimed before their sender has heard that they are there.
             del first, last
             self.assertEqual(prefill.stats().pages_free, 16)
 

@@ -187,10 +187,10 @@ TEST_F(StockRead, NonsenseFailsTheRead) {
     refused("cached_indexes", at, changed([](Response& r) { r.cached_indexes.pop_back(); }));
     refused("cached_keys", at, changed([](Response& r) { r.cached_keys = {r.cached_keys[0]}; }));
     refused("stands twice", at, changed([](Response& r) {
-              r.cached_keys = {r.cached_keys[1], r.cached_keys[1]};
+              r.cached_keys = {r.cached_keys[1], r.cached_keys[1], r.cached_keys[2]};
             }));
     refused("not asked for", at, changed([](Response& r) {
-              r.cached_keys = {tiny_key(9), r.cached_keys[1]};
+              r.cached_keys = {tiny_key(9), r.cached_keys[1], r.cached_keys[2]};
             }));
     refused("nonsense", at, [](Response&) { return std::vector<std::string>{"\xc1"}; });
     refused("ProxyNotif", at, [](Response&) {
