@@ -99,6 +99,20 @@ std::optional<std::string> PeerProcess::await(std::string_view event) {
   return std::nullopt;
 }
 
+bool PeerProcess::await_both(std::string_view one, std::string_view other) {
+  bool came_one = false;
+  bool came_other = false;
+  while (!came_one || !came_other) {
+    const auto line = read_line();
+    if (!line.has_value()) {
+      return false;
+    }
+    came_one |= line->starts_with(one);
+    came_other |= line->starts_with(other);
+  }
+  return true;
+}
+
 void PeerProcess::stop() {
   ::kill(pid_, SIGSTOP);
   int status = 0;

@@ -27,6 +27,8 @@ class PeerProcess {
   /// The rest of the next line that starts with `event`; lines before it are dropped. Empty
   /// optional if it does not come.
   std::optional<std::string> await(std::string_view event);
+  /// True once both have come, in either order.
+  bool await_both(std::string_view one, std::string_view other);
 
   /// Each returns when the process has stopped, or ended.
   void stop();

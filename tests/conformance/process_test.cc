@@ -163,8 +163,7 @@ TEST_P(ProcessTest, AStoppedWriterIsFencedAndItsLaterWritesComeToNothing) {
   const ReceiptPtr fenced = revoke_peer(receiver);
   ASSERT_TRUE(await(fenced)) << "the fence must not wait for a stopped writer";
   peer_->resume();
-  ASSERT_TRUE(peer_->await("failed").has_value());
-  ASSERT_TRUE(peer_->await("receiver_gone").has_value());
+  ASSERT_TRUE(peer_->await_both("failed", "receiver_gone"));
   expect_untouched_since_the_fence(receiver);
 }
 
@@ -213,8 +212,8 @@ TEST_P(ProcessTest, PagesOfAStoppedWriterAreGrantedAgainAndKeepTheirNewBytes) {
   // Under the very generation of the former grant: only the fence keeps its writer out.
   regrant_and_overwrite(receiver);
   peer_->resume();
-  ASSERT_TRUE(peer_->await("failed").has_value()) << "it went on, and learned that it is over";
-  ASSERT_TRUE(peer_->await("receiver_gone").has_value());
+  ASSERT_TRUE(peer_->await_both("failed", "receiver_gone"))
+      << "it went on, and learned that it is over";
   let_others_take_turns(receiver);
   expect_only_the_successors_bytes(receiver);
 }
