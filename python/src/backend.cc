@@ -318,8 +318,9 @@ void add_stats(py::module_& module) {
       module, "BackendStats",
       "Counts at one moment. Pages are the registered buffer's: a sender's staging, "
       "a receiver's pages, and with pd_role: both the receiver's part.")
-      .def_readonly("pages_total", &BackendStats::pages_total)
-      .def_readonly("pages_free", &BackendStats::pages_free)
+      .def_readonly("pages_total", &BackendStats::pages_total,
+                    "Of the buffer; with pd_role: both, of the receiver's part.")
+      .def_readonly("pages_free", &BackendStats::pages_free, "Not in use; some may be promised.")
       .def_readonly("pages_reserved", &BackendStats::pages_reserved,
                     "Promised, not yet taken; part of free and retained.")
       .def_readonly("pages_granted", &BackendStats::pages_granted, "Receiver: being written.")
@@ -328,7 +329,7 @@ void add_stats(py::module_& module) {
                     "Receiver: committed cache, evictable.")
       .def_readonly("pages_quarantined", &BackendStats::pages_quarantined,
                     "Receiver: wait for a drain or a fence.")
-      .def_readonly("requests", &BackendStats::requests)
+      .def_readonly("requests", &BackendStats::requests, "Live ones.")
       .def_readonly("requests_waiting", &BackendStats::requests_waiting,
                     "For admission (receiver) or staging (sender).")
       .def_readonly("puts", &BackendStats::puts, "Sender: under way.")
@@ -338,7 +339,7 @@ void add_stats(py::module_& module) {
       .def_readonly("staging_pages_total", &BackendStats::staging_pages_total, "Sender.")
       .def_readonly("staging_pages_free", &BackendStats::staging_pages_free, "Sender.")
       .def_readonly("staging_pages_reserved", &BackendStats::staging_pages_reserved, "Sender.")
-      .def_readonly("peers", &BackendStats::peers)
+      .def_readonly("peers", &BackendStats::peers, "Processes that it is connected to.")
       .def_readonly("rejected_messages", &BackendStats::rejected_messages,
                     "Receiver: dropped as nonsense.")
       .def_readonly("peers_cut_off", &BackendStats::peers_cut_off,

@@ -72,10 +72,12 @@ void add_request(py::module_& module) {
             return wrap(value_or_raise(self.held.get().batched_allocate(meta, count)), true);
           },
           py::arg("meta"), py::arg("count"), "`count` staging pages, or ResourceExhausted.")
-      .def_property_readonly("req_id",
-                             [](const PyRequestHandle& self) { return self.held.get().req_id(); })
-      .def_property_readonly("attempt",
-                             [](const PyRequestHandle& self) { return self.held.get().attempt(); })
+      .def_property_readonly(
+          "req_id", [](const PyRequestHandle& self) { return self.held.get().req_id(); },
+          "As in the TransferSpec.")
+      .def_property_readonly(
+          "attempt", [](const PyRequestHandle& self) { return self.held.get().attempt(); },
+          "Tells requests of one req_id apart.")
       .def(
           "close", [](const PyRequestHandle& self) { self.held.get().close(); },
           "Gives back what was not used.")
@@ -102,11 +104,11 @@ void add_handles(py::module_& module) {
   add_claim(module);
   add_request(module);
   py::class_<PutStats>(module, "PutStats", "What came of a put.")
-      .def_readonly("chunks_total", &PutStats::chunks_total)
+      .def_readonly("chunks_total", &PutStats::chunks_total, "Keys of the put.")
       .def_readonly("chunks_sent", &PutStats::chunks_sent, "Written and committed by this put.")
       .def_readonly("chunks_skipped", &PutStats::chunks_skipped,
                     "Left out: the receiver had them, or got them from another put.")
-      .def_readonly("bytes_written", &PutStats::bytes_written)
+      .def_readonly("bytes_written", &PutStats::bytes_written, "Of the chunks that were sent.")
       .def_readonly("restarts", &PutStats::restarts,
                     "Times it began anew because the receiver had restarted.")
       .def_property_readonly(

@@ -53,7 +53,7 @@ void add_key(py::module_& module) {
           [](const std::string& text) { return value_or_raise(CacheEngineKey::parse(text)); },
           py::arg("text"), "InvalidArgument names the part that is wrong.")
       .def("to_string", &CacheEngineKey::to_string, "LMCache's spelling, to the byte.")
-      .def_readonly("model_name", &CacheEngineKey::model_name)
+      .def_readonly("model_name", &CacheEngineKey::model_name, "The engine's.")
       .def_readonly("world_size", &CacheEngineKey::world_size, "TP ranks.")
       .def_readonly("worker_id", &CacheEngineKey::worker_id, "This rank.")
       .def_property_readonly(
@@ -64,7 +64,7 @@ void add_key(py::module_& module) {
           },
           "The hash of the whole prefix, an int as in LMCache.")
       .def_readonly("chunk_hash_hex", &CacheEngineKey::chunk_hash, "The same in hexadecimal.")
-      .def_readonly("dtype", &CacheEngineKey::dtype)
+      .def_readonly("dtype", &CacheEngineKey::dtype, "Element type.")
       .def_readonly("layer_id", &CacheEngineKey::layer_id, "None for a key of all layers.")
       .def_readonly("tags", &CacheEngineKey::tags, "'tag%value', in the order of the string.")
       .def(py::self == py::self)
@@ -105,8 +105,10 @@ void add_keys(py::module_& module) {
            "made, with version and seed. full_chunk: [2, L, T, D] (KV_2LTD) or [1, L, T, D] "
            "(KV_MLA_FMT) with T = chunk_size tokens.")
       .def_readonly("model_name", &CacheLayout::model_name, "As in the keys.")
-      .def_readonly("model_fingerprint", &CacheLayout::model_fingerprint)
-      .def_readonly("hash_scheme", &CacheLayout::hash_scheme)
+      .def_readonly("model_fingerprint", &CacheLayout::model_fingerprint,
+                    "Differs when weights do; equal on both sides.")
+      .def_readonly("hash_scheme", &CacheLayout::hash_scheme,
+                    "How chunk hashes are made; equal on both sides.")
       .def_readonly("full_chunk", &CacheLayout::full_chunk,
                     "Shape of a chunk of chunk_size tokens.")
       .def_readonly("world_size", &CacheLayout::world_size, "TP ranks.")
