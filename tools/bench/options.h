@@ -18,7 +18,7 @@ struct BenchOptions {
   std::string json;                          ///< file to write results to; empty: none
   std::uint32_t pairs = 0;                   ///< of interleaved samples; 0: each case's own number
   PollMode latency_poll = PollMode::kSleep;  ///< of the latency cases, Baton and references alike
-  std::string ping_channel = "zmq";          ///< of latency_4k's ping-pong: zmq, unix or tcp
+  std::string ping_channel = "unix";         ///< of latency_4k's ping-pong: zmq, unix or tcp
   bool quick = false;  ///< small buffers, few samples: a test of the benchmark
 };
 

@@ -37,7 +37,7 @@ CaseResult measure_one(Run& run, const Combination& which) {
   Json arguments = settings;
   arguments["target"] = target->started();
   const auto source = run.start("ucx-source", "bare_ucx's source", arguments);
-  const Json channel = {{"channel", run.options().ping_channel}, {"poll", "sleep"}};
+  const Json channel = {{"channel", "zmq"}, {"poll", "sleep"}};
   const auto echo = run.start("echo", "echo", channel);
   Json ping_arguments = channel;
   ping_arguments["echo"] = echo->started();
