@@ -138,6 +138,10 @@ struct Options {
   /// (docs/protocol.md, "Eager puts"); 0: none does.
   std::uint32_t pd_eager_bytes = 65'536;
 
+  /// Sender: threads beside the progress thread that take part in large copies over shared memory;
+  /// 0: none. There are never more than the machine has other processors.
+  std::uint32_t pd_copy_helpers = 1;
+
   // Versions of the protocol: a fleet is upgraded one process at a time.
   std::uint32_t pd_protocol_min = 1;
   std::uint32_t pd_protocol_max = 4;

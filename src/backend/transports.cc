@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "src/base/log.h"
@@ -25,6 +27,16 @@ transport::TcpOptions line_of(const Options& options, const std::vector<std::uin
   line.host = options.pd_peer_host;
   line.port = worker_id < ports.size() ? ports[worker_id] : std::uint16_t{0};
   return line;
+}
+
+/// One processor is the progress thread's. Of chunks with digests another is the receiver's, which
+/// verifies them while the next ones are copied: with a helper on it the put took longer.
+transport::shm::CopyHelpers copy_helpers(const Options& options) {
+  const std::uint32_t processors = std::thread::hardware_concurrency();
+  const auto but = [&](std::uint32_t taken) {
+    return std::min(options.pd_copy_helpers, processors > taken ? processors - taken : 0);
+  };
+  return {.count = but(1), .for_digests = but(2)};
 }
 
 Made make_tcp(Reactor& reactor, const Epoch& self, const Options& options,
@@ -78,6 +90,7 @@ StatusOr<std::vector<std::unique_ptr<Transport>>> make_transports_on_loop(
   if (any || choice == TransportChoice::kShm) {
     transport::ShmOptions shm;
     shm.max_message_bytes = options.pd_max_message_bytes;
+    shm.copy_helpers = copy_helpers(options);
     made.push_back(attached(std::make_unique<transport::ShmTransport>(reactor, self, shm), buffer));
   }
   if (choice == TransportChoice::kUcx ||

@@ -14,6 +14,7 @@ constexpr Range kCount{1, 1U << 20U};
 constexpr Range kLeaseMs{100, 60ULL * 60 * 1000};
 /// The longest blob of a message (wire::Limits).
 constexpr Range kEagerBytes{0, 1U << 20U};
+constexpr Range kCopyHelpers{0, 16};
 constexpr Range kVersion{kProtocolVersions.min, kProtocolVersions.max};
 constexpr Range kBufferBytes{1, 1ULL << 46U};
 constexpr Range kMessageBytes{1U << 10U, 1U << 30U};
@@ -165,6 +166,9 @@ constexpr std::array kTable{
     OptionRow{"pd_eager_bytes", Origin::kBaton, &Options::pd_eager_bytes, kEagerBytes,
               "sender: a put of no more bytes brings them along with its request for pages, which "
               "saves round trips; 0: none does"},
+    OptionRow{"pd_copy_helpers", Origin::kBaton, &Options::pd_copy_helpers, kCopyHelpers,
+              "sender: threads beside the progress thread that take part in large copies over shm, "
+              "never more than there are other processors; 0: none"},
     OptionRow{"pd_protocol_min", Origin::kBaton, &Options::pd_protocol_min, kVersion,
               "oldest version of Baton's protocol that is spoken"},
     OptionRow{"pd_protocol_max", Origin::kBaton, &Options::pd_protocol_max, kVersion,

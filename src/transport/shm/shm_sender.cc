@@ -21,13 +21,14 @@ CopyPiece piece_of(const ReadOp& op, const std::byte* remote) {
 }  // namespace
 
 ShmSender::ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-                     std::size_t max_message_bytes, ObserverPost& observer)
+                     std::size_t max_message_bytes, const CopyHelpers& copy_helpers,
+                     ObserverPost& observer)
     : reactor_(reactor),
       self_(self),
       buffer_(buffer),
       max_message_bytes_(max_message_bytes),
       observer_(observer),
-      copies_(reactor) {}
+      copies_(reactor, copy_helpers) {}
 
 void ShmSender::connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline,
                         Done done) {

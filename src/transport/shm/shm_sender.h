@@ -1,6 +1,7 @@
 // The sending half: connections to receivers, and the copies into their pages and out of them.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -18,7 +19,7 @@ namespace baton::transport::shm {
 class ShmSender final : private ReceiverLinkOwner {
  public:
   ShmSender(Reactor& reactor, const PeerId& self, const RegisteredBuffer& buffer,
-            std::size_t max_message_bytes, ObserverPost& observer);
+            std::size_t max_message_bytes, const CopyHelpers& copy_helpers, ObserverPost& observer);
 
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline, Done done);
   void write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done);
@@ -52,8 +53,8 @@ class ShmSender final : private ReceiverLinkOwner {
   const RegisteredBuffer& buffer_;
   const std::size_t max_message_bytes_;
   ObserverPost& observer_;
-  CopyQueue copies_;
   std::map<PeerId, Connection> connections_;
+  CopyQueue copies_;  // Its helpers end before the mappings go.
 };
 
 }  // namespace baton::transport::shm

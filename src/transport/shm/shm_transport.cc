@@ -21,7 +21,7 @@ Status ShmTransport::attach(RegisteredBuffer& buffer) {
   receiver_ = std::make_unique<shm::ShmReceiver>(reactor_, self_, buffer, options_.listener,
                                                  options_.max_message_bytes, *observer_);
   sender_ = std::make_unique<shm::ShmSender>(reactor_, self_, buffer, options_.max_message_bytes,
-                                             *observer_);
+                                             options_.copy_helpers, *observer_);
   return absl::OkStatus();
 }
 

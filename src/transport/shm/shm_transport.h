@@ -21,6 +21,8 @@ struct ShmOptions {
   shm::ListenerLimits listener;
   /// The longest message that the logics tell each other.
   std::size_t max_message_bytes = 8U << 20U;
+  /// Threads beside the loop that take part in large copies.
+  shm::CopyHelpers copy_helpers{.count = 1, .for_digests = 1};
 };
 
 /// docs/protocol-shm.md describes its bytes and states.

@@ -64,6 +64,7 @@ TEST(OptionDocs, Defaults) {
       {"pd_max_open_requests", "4096"},
       {"pd_max_puts", "4096"},
       {"pd_eager_bytes", "65536"},
+      {"pd_copy_helpers", "1"},
       {"pd_max_peer_requests", "1024"},
       {"pd_max_peer_chunks", "0"},
       {"pd_lease_ms", "10000"},

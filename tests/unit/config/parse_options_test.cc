@@ -128,6 +128,7 @@ pd_group_leader_host: rank0.example
 pd_max_peer_requests: 11
 pd_max_peer_chunks: 12
 pd_eager_bytes: 13
+pd_copy_helpers: 14
 pd_protocol_min: 2
 pd_protocol_max: 2
 )");
@@ -156,6 +157,7 @@ pd_protocol_max: 2
   EXPECT_EQ(options.pd_max_peer_requests, 11U);
   EXPECT_EQ(options.pd_max_peer_chunks, 12U);
   EXPECT_EQ(options.pd_eager_bytes, 13U);
+  EXPECT_EQ(options.pd_copy_helpers, 14U);
   EXPECT_EQ(options.pd_protocol_min, 2U);
   EXPECT_EQ(options.pd_protocol_max, 2U);
 }
@@ -224,6 +226,7 @@ TEST(ParseOptions, NumbersOutOfRange) {
   EXPECT_THAT(error_with("pd_max_prefill_len: 4294967296"), HasSubstr("0 to 4294967295"));
   EXPECT_THAT(error_with("pd_max_keys: 0"), HasSubstr("pd_max_keys is '0'"));
   EXPECT_THAT(error_with("pd_eager_bytes: 1048577"), HasSubstr("0 to 1048576"));
+  EXPECT_THAT(error_with("pd_copy_helpers: 17"), HasSubstr("0 to 16"));
   EXPECT_THAT(error_with("pd_max_message_bytes: 1023"), HasSubstr("1024 to 1073741824"));
 }
 
