@@ -22,6 +22,7 @@ struct MemoryBlock {
   std::uint32_t page = 0;
   MemoryKind kind = MemoryKind::kHost;
   const void* pool = nullptr;  ///< identity of the buffer that the page belongs to
+  bool in_place = false;       ///< the page is a receiver's: RequestSpec::in_place
 };
 
 /// Ref-counted handle on a page and its metadata. Copying it takes a reference; the page goes
@@ -42,6 +43,10 @@ class MemoryObj {
   std::uint32_t page() const { return block_->page; }
   MemoryKind kind() const { return block_->kind; }
   const void* pool() const { return block_->pool; }
+  /// It lies in a page of the receiver's that it will be put to: what is written here is there.
+  /// Once it was put, whatever became of that, nobody may write to it: another process may be
+  /// reading.
+  bool in_place() const { return block_->in_place; }
 
  private:
   std::size_t size_bytes() const { return block_->meta.bytes().value_or(0); }

@@ -141,10 +141,15 @@ struct Options {
   /// Sender: threads beside the progress thread that take part in large copies over shared memory;
   /// 0: none. There are never more than the machine has other processors.
   std::uint32_t pd_copy_helpers = 1;
+  /// Sender: pages that it keeps ahead of each receiver on its host, so that a small put needs only
+  /// be told of (docs/protocol.md, "Pages ahead"); 0: none, and no request lies in place.
+  std::uint32_t pd_pages_ahead = 8;
+  /// Receiver: pages that one sender may have ahead; 0: none.
+  std::uint32_t pd_max_peer_pages_ahead = 64;
 
   // Versions of the protocol: a fleet is upgraded one process at a time.
   std::uint32_t pd_protocol_min = 1;
-  std::uint32_t pd_protocol_max = 4;
+  std::uint32_t pd_protocol_max = 5;
 
   /// kInvalidArgument naming key, value and allowed range.
   Status validate() const;

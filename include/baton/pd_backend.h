@@ -66,6 +66,13 @@ struct RequestSpec {
   std::vector<CacheEngineKey> keys;
   /// pd_admission_timeout_ms if not given.
   std::optional<std::chrono::milliseconds> timeout;
+  /// The objects of RequestHandle::allocate() may lie in the receiver's own pages: prefill writes
+  /// straight there, and the put moves no bytes. So it is where the receiver is on this host (shm)
+  /// and has pages to spare, as many as it allows (pd_max_peer_pages_ahead); otherwise, and for the
+  /// rest of the chunks, they are staging pages as ever (MemoryObj::in_place() tells). An object in
+  /// place can be put to this receiver alone, and once; after that nobody may write to it. A
+  /// request that has put one is not put again to a restarted receiver: it fails (kUnavailable).
+  bool in_place = false;
 };
 
 /// Counts at one moment. Pages are the registered buffer's: a sender's staging, a receiver's pages,
@@ -73,8 +80,11 @@ struct RequestSpec {
 /// count what both halves have.
 struct BackendStats {
   std::uint64_t pages_total = 0;
-  std::uint64_t pages_free = 0;
-  std::uint64_t pages_reserved = 0;     ///< promised, not yet taken; part of free and retained
+  std::uint64_t pages_free = 0;      ///< those ahead included
+  std::uint64_t pages_reserved = 0;  ///< promised, not yet taken; part of free and retained
+  /// Receiver: part of the free ones, granted to senders for no chunk yet, and asked back when they
+  /// are needed.
+  std::uint64_t pages_ahead = 0;
   std::uint64_t pages_granted = 0;      ///< receiver: being written
   std::uint64_t pages_held = 0;         ///< receiver: committed and in use
   std::uint64_t pages_retained = 0;     ///< receiver: committed cache, evictable

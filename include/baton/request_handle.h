@@ -27,8 +27,9 @@ class RequestHandle {
   explicit RequestHandle(std::shared_ptr<detail::OpenedRequest> request)
       : request_(std::move(request)) {}
 
-  /// One staging page for a chunk of this shape, out of the reservation. Never waits.
-  /// kResourceExhausted once all reserved pages were taken.
+  /// One staging page for a chunk of this shape, out of the reservation, or a page of the
+  /// receiver's (RequestSpec::in_place). Never waits. kResourceExhausted once all reserved pages
+  /// were taken.
   StatusOr<MemoryObj> allocate(const TensorMeta& meta) const;
   StatusOr<std::vector<MemoryObj>> batched_allocate(const TensorMeta& meta,
                                                     std::uint32_t count) const;

@@ -306,15 +306,20 @@ class PDBackend:
         transfer_spec: DisaggSpec,
         keys: Iterable[CacheEngineKey] = (),
         timeout: Optional[float] = None,
+        in_place: bool = False,
     ) -> RequestHandle:
         """Waits until the request is admitted whole on both sides.
 
         keys: all chunks of the request, where they are known; otherwise transfer_spec.total_chunks
         pages are reserved. timeout: seconds, pd_admission_timeout_ms if None. DeadlineExceeded
         after it, ResourceExhausted at once if it can never fit.
+
+        in_place: its memory objects may lie in the receiver's own pages, where that is on this host
+        and has some to spare, so that the put moves no bytes. Such an object is put once, to this
+        receiver; after that nobody may write to it, whatever became of the put.
         """
         self._check_open()
-        return self._core.open_request(transfer_spec, list(keys), timeout)
+        return self._core.open_request(transfer_spec, list(keys), timeout, in_place)
 
     def claim(self, req_id: str, keys: Sequence[CacheEngineKey],
               timeout: Optional[float] = None) -> Claim:

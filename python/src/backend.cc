@@ -142,9 +142,9 @@ struct Opening {
 
 PyRequestHandle open_request(const PyBackend& self, const py::object& spec,
                              const std::vector<CacheEngineKey>& keys,
-                             std::optional<double> timeout_sec) {
+                             std::optional<double> timeout_sec, bool in_place) {
   auto shared = std::make_shared<Opening>();
-  const RequestSpec request{to_spec(spec), keys, to_ms(timeout_sec)};
+  const RequestSpec request{to_spec(spec), keys, to_ms(timeout_sec), in_place};
   PdBackend& backend = self.get();
   unlocked([&] {
     backend.open_request_async(request, [shared](StatusOr<RequestHandle> opened) {
@@ -192,7 +192,8 @@ void add_sender(py::class_<PyBackend>& backend) {
       .def("submit", &submit, py::arg("keys"), py::arg("memory_objs"), py::arg("spec"),
            py::arg("completions"), py::arg("ticket"))
       .def("read", &read, py::arg("keys"), py::arg("memory_objs"), py::arg("spec"))
-      .def("open_request", &open_request, py::arg("spec"), py::arg("keys"), py::arg("timeout_sec"))
+      .def("open_request", &open_request, py::arg("spec"), py::arg("keys"), py::arg("timeout_sec"),
+           py::arg("in_place"))
       .def("transports_in_use", [](const PyBackend& self) {
         PdBackend& core = self.get();
         return unlocked([&] { return core.transports_in_use(); });
@@ -320,9 +321,13 @@ void add_stats(py::module_& module) {
       "a receiver's pages, and with pd_role: both the receiver's part.")
       .def_readonly("pages_total", &BackendStats::pages_total,
                     "Of the buffer; with pd_role: both, of the receiver's part.")
-      .def_readonly("pages_free", &BackendStats::pages_free, "Not in use; some may be promised.")
+      .def_readonly("pages_free", &BackendStats::pages_free,
+                    "Not in use; some may be promised, or ahead.")
       .def_readonly("pages_reserved", &BackendStats::pages_reserved,
                     "Promised, not yet taken; part of free and retained.")
+      .def_readonly("pages_ahead", &BackendStats::pages_ahead,
+                    "Receiver: part of the free ones, granted to senders for no chunk yet, and "
+                    "asked back when they are needed.")
       .def_readonly("pages_granted", &BackendStats::pages_granted, "Receiver: being written.")
       .def_readonly("pages_held", &BackendStats::pages_held, "Receiver: committed and in use.")
       .def_readonly("pages_retained", &BackendStats::pages_retained,

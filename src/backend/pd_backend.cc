@@ -222,8 +222,9 @@ BackendStats PdBackend::stats() {
     }
     const auto receiver = stack.receiver().stats();
     result.pages_total = receiver.pages.total;
-    result.pages_free = receiver.pages.free;
+    result.pages_free = receiver.pages.free + receiver.pages.ahead;
     result.pages_reserved = receiver.pages.reserved;
+    result.pages_ahead = receiver.pages.ahead;
     result.pages_granted = receiver.pages.granted;
     result.pages_held = receiver.pages.held;
     result.pages_retained = receiver.pages.retained;

@@ -214,6 +214,7 @@ receiver::Config receiver_config(const CacheLayout& layout, const Options& optio
   config.max_peer_requests = options.pd_max_peer_requests;
   config.max_peer_chunks = options.pd_max_peer_chunks;
   config.max_peer_reads = options.pd_max_peer_reads;
+  config.max_peer_ahead = options.pd_max_peer_pages_ahead;
   config.versions = {options.pd_protocol_min, options.pd_protocol_max};
   return config;
 }
@@ -237,6 +238,7 @@ sender::Config sender_config(const CacheLayout& layout, const Options& options,
   config.lease = options.pd_lease_ms;
   config.request_idle_timeout = options.pd_request_idle_timeout_ms;
   config.eager_bytes = options.pd_eager_bytes;
+  config.pages_ahead = options.pd_pages_ahead;
   return config;
 }
 
@@ -326,7 +328,10 @@ StatusOr<sender::PutSpec> to_put_spec(std::span<const CacheEngineKey> keys,
   }
   const auto shape = buffer_shape(layout, options);
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    Status fine = check_origin(i, objects[i], pool, shape.ok() ? shape->receiver_pages : 0);
+    // One that lies in place is known by the link behind which it lies.
+    Status fine = objects[i] && objects[i].in_place()
+                      ? absl::OkStatus()
+                      : check_origin(i, objects[i], pool, shape.ok() ? shape->receiver_pages : 0);
     if (fine.ok()) {
       fine = check_object(i, objects[i], i + 1 == objects.size(), layout, options);
     }
@@ -432,6 +437,7 @@ StatusOr<sender::OpenSpec> to_open_spec(const RequestSpec& spec, const CacheLayo
   open.key = {spec.to.req_id, spec.to.attempt};
   open.keys = *std::move(texts);
   open.total_chunks = spec.to.total_chunks;
+  open.in_place = spec.in_place;
   open.timeout = spec.timeout.value_or(options.pd_admission_timeout_ms);
   return open;
 }

@@ -11,7 +11,7 @@ namespace baton {
 /// is also the floor: a fleet that is past a version refuses it.
 struct VersionRange {
   std::uint32_t min = 1;
-  std::uint32_t max = 4;
+  std::uint32_t max = 5;
 
   bool contains(std::uint32_t version) const { return min <= version && version <= max; }
   /// The highest version that both speak.
@@ -22,7 +22,7 @@ struct VersionRange {
 };
 
 /// All that this code speaks.
-inline constexpr VersionRange kProtocolVersions{1, 4};
+inline constexpr VersionRange kProtocolVersions{1, 5};
 
 /// Since version 2: heartbeats and leases, EndNotif, and that AllocRequest, OpenRequest and
 /// CommitRequest may come again.
@@ -43,6 +43,11 @@ constexpr bool has_eager_puts(std::uint32_t version) {
 /// Since version 4: where the data connection carries messages, it carries the alloc port's.
 constexpr bool has_lanes(std::uint32_t version) {
   return version >= 4;
+}
+
+/// Since version 5: pages are granted ahead.
+constexpr bool has_pages_ahead(std::uint32_t version) {
+  return version >= 5;
 }
 
 }  // namespace baton

@@ -15,6 +15,7 @@ constexpr Range kLeaseMs{100, 60ULL * 60 * 1000};
 /// The longest blob of a message (wire::Limits).
 constexpr Range kEagerBytes{0, 1U << 20U};
 constexpr Range kCopyHelpers{0, 16};
+constexpr Range kPagesAhead{0, 16'384};
 constexpr Range kVersion{kProtocolVersions.min, kProtocolVersions.max};
 constexpr Range kBufferBytes{1, 1ULL << 46U};
 constexpr Range kMessageBytes{1U << 10U, 1U << 30U};
@@ -169,6 +170,11 @@ constexpr std::array kTable{
     OptionRow{"pd_copy_helpers", Origin::kBaton, &Options::pd_copy_helpers, kCopyHelpers,
               "sender: threads beside the progress thread that take part in large copies over shm, "
               "never more than there are other processors; 0: none"},
+    OptionRow{"pd_pages_ahead", Origin::kBaton, &Options::pd_pages_ahead, kPagesAhead,
+              "sender: pages that it keeps ahead of each receiver on its host, for small puts; 0: "
+              "none, and no request lies in place"},
+    OptionRow{"pd_max_peer_pages_ahead", Origin::kBaton, &Options::pd_max_peer_pages_ahead,
+              kPagesAhead, "receiver: pages that one sender may have ahead; 0: none"},
     OptionRow{"pd_protocol_min", Origin::kBaton, &Options::pd_protocol_min, kVersion,
               "oldest version of Baton's protocol that is spoken"},
     OptionRow{"pd_protocol_max", Origin::kBaton, &Options::pd_protocol_max, kVersion,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace baton {
@@ -166,6 +167,20 @@ StagingPool::Counts StagingPool::counts() const {
   const MutexLock lock(mutex_);
   return {pages_.page_count(), pages_.free_count(), reserved_,
           static_cast<std::uint32_t>(waiters_.size())};
+}
+
+StatusOr<std::vector<MemoryObj>> StagingReservation::batched_allocate(const TensorMeta& meta,
+                                                                      std::uint32_t count) {
+  std::vector<MemoryObj> objects;
+  if (lender_) {
+    objects = lender_(meta, count);
+  }
+  auto staged = pool_->take(meta, count - static_cast<std::uint32_t>(objects.size()), this);
+  if (!staged.ok()) {
+    return staged.status();  // What was lent goes back with `objects`.
+  }
+  std::move(staged->begin(), staged->end(), std::back_inserter(objects));
+  return objects;
 }
 
 }  // namespace baton

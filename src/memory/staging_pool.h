@@ -4,6 +4,7 @@
 #include <absl/functional/any_invocable.h>
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <vector>
@@ -96,13 +97,17 @@ class StagingReservation {
   StagingReservation(const StagingReservation&) = delete;
   StagingReservation& operator=(const StagingReservation&) = delete;
 
-  StatusOr<std::vector<MemoryObj>> batched_allocate(const TensorMeta& meta, std::uint32_t count) {
-    return pool_->take(meta, count, this);
-  }
+  /// Up to `most` pages from elsewhere.
+  using Lender = std::function<std::vector<MemoryObj>(const TensorMeta& meta, std::uint32_t most)>;
+  /// Is asked before a reserved page is taken. Before the first batched_allocate().
+  void lend_first(Lender lender) { lender_ = std::move(lender); }
+
+  StatusOr<std::vector<MemoryObj>> batched_allocate(const TensorMeta& meta, std::uint32_t count);
 
  private:
   friend class StagingPool;
   const std::shared_ptr<StagingPool> pool_;
+  Lender lender_;
   std::uint32_t left_;  // guarded by the pool's mutex
 };
 

@@ -24,8 +24,9 @@ bool Admission::fits(const Request& request) {
 }
 
 bool Admission::fits(const Request& request, const KeyBatch& keys) const {
+  const std::uint32_t room = pool_.available() + request.brought;
   if (keys.entries.empty()) {
-    return request.total_chunks <= pool_.available();
+    return request.total_chunks <= room;
   }
   std::uint32_t needed = 0;
   for (const KeyBatch::Entry& entry : keys.entries) {
@@ -36,7 +37,7 @@ bool Admission::fits(const Request& request, const KeyBatch& keys) const {
     // a retained one stops being evictable.
     needed += in_use ? 0 : 1;
   }
-  return needed <= pool_.available();
+  return needed <= room;
 }
 
 void Admission::admit(Request& request) {
@@ -47,8 +48,8 @@ void Admission::admit(Request& request) {
 void Admission::admit(Request& request, KeyBatch& keys) {
   request.state = request.grouped ? Request::State::kReserved : Request::State::kOpen;
   if (keys.entries.empty()) {
-    pool_.reserve(request.total_chunks);
-    request.reserved = request.total_chunks;
+    request.reserved = request.total_chunks - request.brought;
+    pool_.reserve(request.reserved);
     return;
   }
   request.held.reserve(keys.entries.size());
@@ -61,6 +62,7 @@ void Admission::admit(Request& request, KeyBatch& keys) {
       ++request.reserved;
     }
   }
+  request.reserved -= request.brought;
   pool_.reserve(request.reserved);
 }
 

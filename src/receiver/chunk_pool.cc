@@ -54,10 +54,12 @@ ChunkPool::Counts ChunkPool::counts() const {
   Counts counts;
   counts.total = allocator_.page_count();
   counts.free = allocator_.free_count();
+  counts.ahead = ahead_count_;
   counts.granted = granted_;
   counts.quarantined = quarantined_;
   counts.retained = retained_.size();
-  counts.held = counts.total - counts.free - granted_ - quarantined_ - counts.retained;
+  counts.held =
+      counts.total - counts.free - ahead_count_ - granted_ - quarantined_ - counts.retained;
   counts.reserved = reserved_;
   return counts;
 }
@@ -188,6 +190,15 @@ Chunk& ChunkPool::grant(const ChunkName& name, std::uint32_t tag, const TensorMe
   assert(reserved_ > 0 && bytes <= buffer_.page_bytes());
   --reserved_;
   Chunk& chunk = chunks_[take_page()];
+  chunk.generation = ++last_generation_;
+  chunk.came_ahead = false;
+  this->name(chunk, name, tag, meta, bytes, writer);
+  poison(chunk);
+  return chunk;
+}
+
+void ChunkPool::name(Chunk& chunk, const ChunkName& name, std::uint32_t tag, const TensorMeta& meta,
+                     std::size_t bytes, const Writer& writer) {
   chunk.hash = name.hash;
   chunk.family = name.family;
   chunk.tag = tag;
@@ -198,19 +209,20 @@ Chunk& ChunkPool::grant(const ChunkName& name, std::uint32_t tag, const TensorMe
   chunk.verifying = false;
   chunk.vouched = false;
   chunk.condemned = false;
-  chunk.generation = ++last_generation_;
   chunk.writer = writer;
   chunk.digest = 0;
   chunk.bytes = bytes;
   chunk.meta = metas_.acquire(meta);
   chunk.rounds_quarantined = 0;
   ++granted_;
+  index_.insert(tag, chunk.page);
+}
+
+void ChunkPool::poison(const Chunk& chunk) {
   if (poison_pages_) {
     const auto page = buffer_.page(chunk.page);
     std::memset(page.data(), kPoison, page.size());
   }
-  index_.insert(tag, chunk.page);
-  return chunk;
 }
 
 Chunk* ChunkPool::granted_to(const Writer& writer, std::uint32_t page, std::uint64_t generation) {
@@ -235,7 +247,8 @@ bool ChunkPool::may_write(const Epoch& sender, std::uint32_t page, std::uint64_t
     return false;
   }
   const Chunk& chunk = chunks_[page];
-  return (chunk.place == Place::kGranted || chunk.place == Place::kQuarantined) &&
+  return (chunk.place == Place::kGranted || chunk.place == Place::kAhead ||
+          chunk.place == Place::kQuarantined) &&
          chunk.generation == generation && chunk.writer.sender == sender &&
          offset_bytes <= chunk.bytes && length_bytes <= chunk.bytes - offset_bytes;
 }
@@ -292,8 +305,9 @@ bool ChunkPool::release_quarantined(const Writer& writer, std::uint32_t page,
     return false;
   }
   const Chunk& chunk = chunks_[page];
-  if (chunk.place != Place::kQuarantined || chunk.generation != generation ||
-      chunk.writer != writer) {
+  const bool is_writer = chunk.writer == writer || (chunk.came_ahead && writer.put_id == 0 &&
+                                                    chunk.writer.sender == writer.sender);
+  if (chunk.place != Place::kQuarantined || chunk.generation != generation || !is_writer) {
     return false;
   }
   --quarantined_;
@@ -392,6 +406,10 @@ std::string ChunkPool::audit() const {
       return fmt::format("page {}: {} readers, but {} holds", page, chunk.read_holds, chunk.holds);
     }
     seen.free += free ? 1 : 0;
+    seen.ahead += chunk.place == Place::kAhead ? 1 : 0;
+    if ((chunk.place == Place::kAhead) != ahead_of(chunk.writer.sender).contains(page)) {
+      return fmt::format("page {}: its place and the pages ahead disagree", page);
+    }
     seen.granted += chunk.place == Place::kGranted ? 1 : 0;
     seen.quarantined += chunk.place == Place::kQuarantined ? 1 : 0;
     if (chunk.place == Place::kCommitted) {
@@ -410,7 +428,7 @@ std::string ChunkPool::audit() const {
     }
   }
   const Counts counted = counts();
-  if (seen.free != counted.free || seen.granted != counted.granted ||
+  if (seen.free != counted.free || seen.ahead != counted.ahead || seen.granted != counted.granted ||
       seen.quarantined != counted.quarantined || seen.held != counted.held ||
       seen.retained != counted.retained) {
     return "the counters differ from what the pages say";

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,7 +38,7 @@ struct Writer {
 /// a late word about its last grant is compared with means something.
 struct alignas(64) Chunk {
   enum class State : std::uint8_t { kInFlight, kCommitted };
-  enum class Place : std::uint8_t { kFree, kGranted, kCommitted, kQuarantined };
+  enum class Place : std::uint8_t { kFree, kAhead, kGranted, kCommitted, kQuarantined };
   /// A put that was answered "in flight", and which of its keys.
   struct Waiter {
     Put* put;
@@ -57,6 +59,8 @@ struct alignas(64) Chunk {
   bool vouched : 1 = false;
   /// Found damaged after its commit: no longer in the index, freed with its last hold.
   bool condemned : 1 = false;
+  /// The page was granted ahead: its writer had it before there was a put.
+  bool came_ahead : 1 = false;
   std::uint64_t generation = 0;
 
   Writer writer;
@@ -82,6 +86,7 @@ struct KeyBatch {
     /// The request that the keys are looked up for holds the chunk.
     bool is_held = false;
     Chunk* chunk = nullptr;  ///< neither in flight nor committed: nullptr
+    Chunk* ahead = nullptr;  ///< the page that its sender was granted ahead, and put the chunk in
   };
   std::vector<Entry> entries;  // one a key
   /// The position of a key that stands before it, too; or -1.
@@ -93,9 +98,10 @@ struct KeyBatch {
 
 /// Pages, chunks and reservations, with exact accounting. All methods on the loop.
 ///
-/// A page is free, granted (one writer may write it, under one generation), committed (nobody
-/// writes; holds keep it, or it is retained as cache), or quarantined (granted once, its writer not
-/// yet drained or fenced). docs/protocol.md, "Pages", has every transition.
+/// A page is free, granted ahead (one process may write it, for no chunk yet), granted (one writer
+/// may write it, under one generation), committed (nobody writes; holds keep it, or it is retained
+/// as cache), or quarantined (granted once, its writer not yet drained or fenced).
+/// docs/protocol.md, "Pages", has every transition.
 ///
 /// A reservation promises pages to an admitted request: `reserved` never exceeds `free + retained`,
 /// so that a grant or a hold that consumes a reserved unit can't fail.
@@ -104,6 +110,7 @@ class ChunkPool {
   struct Counts {
     std::uint32_t total = 0;
     std::uint32_t free = 0;
+    std::uint32_t ahead = 0;  ///< granted for no chunk yet
     std::uint32_t granted = 0;
     std::uint32_t held = 0;  ///< committed, with at least one hold
     std::uint32_t retained = 0;
@@ -139,6 +146,26 @@ class ChunkPool {
   Chunk& grant(std::string_view key, KeyBatch& batch, std::size_t index, const TensorMeta& meta,
                std::size_t bytes, const Writer& writer);
 
+  // ---- pages ahead -----------------------------------------------------------------------------
+  /// A page that `sender` may write from now on, evicting if none is free. One must be available().
+  Chunk& grant_ahead(const Epoch& sender);
+  /// Those of one sender.
+  const std::set<std::uint32_t>& ahead_of(const Epoch& sender) const;
+  std::vector<Epoch> holders_ahead() const;
+  /// The page, if it is granted ahead to `sender` under `generation`; otherwise nullptr.
+  Chunk* find_ahead(const Epoch& sender, std::uint32_t page, std::uint64_t generation);
+  /// ahead → granted, for a key of the batch that was looked up last, under the page's generation.
+  /// As grant(), but consumes no reserved unit.
+  Chunk& adopt(Chunk& ahead, std::string_view key, KeyBatch& batch, std::size_t index,
+               const TensorMeta& meta, std::size_t bytes, const Writer& writer);
+  /// ahead → free. False if `sender` has no such page ahead.
+  bool return_ahead(const Epoch& sender, std::uint32_t page, std::uint64_t generation);
+  /// ahead → quarantined: all of a process that is gone.
+  void quarantine_ahead(const Epoch& sender);
+  /// The writer of a page that was granted ahead and for a put since; nullptr if it was not, or is
+  /// no longer granted to `sender` under `generation`.
+  const Writer* adopter_of(const Epoch& sender, std::uint32_t page, std::uint64_t generation) const;
+
   std::uint64_t generation_of(std::uint32_t page) const { return chunks_[page].generation; }
   /// The chunk that `writer` may write at `page` under `generation`; nullptr if there is no such
   /// grant (any more).
@@ -165,7 +192,8 @@ class ChunkPool {
   /// granted → quarantined. The chunk is gone afterwards, with its holds; its waiters are the
   /// caller's to serve. Returns them.
   std::vector<Chunk::Waiter> quarantine(Chunk& chunk);
-  /// quarantined → free, if `writer` held `page` under `generation`; else false.
+  /// quarantined → free, if `writer` held `page` under `generation`; else false. Of a page that
+  /// came ahead, put id 0 means whatever put it was granted for.
   bool release_quarantined(const Writer& writer, std::uint32_t page, std::uint64_t generation);
   /// All quarantined pages of a process that is fenced now → free. Returns how many.
   std::uint32_t release_quarantined(const Epoch& sender);
@@ -201,6 +229,11 @@ class ChunkPool {
   }
   void prefetch(std::uint32_t page) const;
   std::uint32_t take_page();
+  /// A page becomes a chunk in flight.
+  void name(Chunk& chunk, const ChunkName& name, std::uint32_t tag, const TensorMeta& meta,
+            std::size_t bytes, const Writer& writer);
+  void poison(const Chunk& chunk);
+  void forget_ahead(const Chunk& chunk);
   void free_page(std::uint32_t page);
   void forget(Chunk& chunk);
   void evict(Chunk& chunk);
@@ -219,6 +252,8 @@ class ChunkPool {
   ChunkMetas metas_;
   LruList retained_;
   std::uint64_t last_generation_ = 0;
+  std::map<Epoch, std::set<std::uint32_t>> ahead_;  // by sender; none is empty
+  std::uint32_t ahead_count_ = 0;
   std::uint32_t granted_ = 0;
   std::uint32_t quarantined_ = 0;
   std::uint32_t reserved_ = 0;

@@ -33,6 +33,8 @@ struct Config {
   /// again for its reads.
   std::uint32_t max_peer_requests = 1'024;
   std::uint32_t max_peer_chunks = 0;
+  /// Pages that one sender may have ahead; 0: none.
+  std::uint32_t max_peer_ahead = 64;
   /// Reads of one reader under way.
   std::uint32_t max_peer_reads = 256;
   /// How long silence is trusted: of a sender, about one of its requests, about a drain.

@@ -53,7 +53,7 @@ Receiver::Receiver(Environment environment, Config config, FaultHooks faults)
       faults_(std::move(faults)),
       pool_(*env_.buffer, env_.page_count == 0 ? env_.buffer->page_count() : env_.page_count,
             config_.poison_pages),
-      table_(env_.scheduler, pool_, config_, faults_, *this, [this] { claims_.recheck(); }),
+      table_(env_.scheduler, pool_, config_, faults_, *this, [this] { on_settled(); }),
       committer_(env_.scheduler, table_, config_, faults_),
       claims_(env_.scheduler, table_, config_, env_.buffer, env_.loop),
       reads_(env_.scheduler, table_, config_) {}
@@ -103,6 +103,7 @@ Status Receiver::bind() {
 
 void Receiver::close() {
   claims_.close(absl::CancelledError(std::string("the receiver closes")));
+  parked_.clear();
   table_.set_group(nullptr);
   leader_.reset();
   follower_.reset();
@@ -231,10 +232,22 @@ void Receiver::handle(const control::Route& from, const wire::AllocRequest& mess
   StatusOr<wire::AllocResponse> result =
       fine.ok() ? table_.allocate(message, from) : StatusOr<wire::AllocResponse>(fine);
   if (fine.ok() && !result.ok()) {
-    table_.refuse(
-        {message.baton->parties.sender_epoch, message.async->req_id, message.baton->attempt},
-        result.status());
+    if (park(from, message, result.status())) {
+      return;
+    }
+    refuse(message, result.status());
   }
+  answer_allocation(from, message, std::move(result));
+}
+
+void Receiver::refuse(const wire::AllocRequest& message, const Status& why) {
+  table_.refuse(
+      {message.baton->parties.sender_epoch, message.async->req_id, message.baton->attempt}, why);
+}
+
+void Receiver::answer_allocation(const control::Route& from, const wire::AllocRequest& message,
+                                 StatusOr<wire::AllocResponse> result) {
+  const std::uint64_t put_id = message.baton->put_id;
   if (result.ok()) {
     if (!answer(from, *std::move(result))) {
       lose(message.baton->parties.sender_epoch, cannot_tell());

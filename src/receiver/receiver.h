@@ -117,6 +117,14 @@ class Receiver final : private RequestListener,
     bool connected = false;
     bool fencing = false;
     TimerId connect_timer = kNoTimer;
+    wire::AheadGrant last_grant;  ///< of pages ahead: it may be asked for again
+    bool recalled = false;        ///< what it has ahead was asked back since
+  };
+  /// A put that was not admitted because others have pages ahead, which were asked back.
+  struct Parked {
+    control::Route from;
+    wire::AllocRequest message;
+    TimePoint deadline;
   };
 
   Receiver(Environment environment, Config config, FaultHooks faults);
@@ -141,6 +149,7 @@ class Receiver final : private RequestListener,
   void handle(const control::Route& from, const wire::Heartbeat& message);
   void handle(const control::Route& from, const wire::ReadRequest& message);
   void handle(const control::Route& from, const wire::ReadRelease& message);
+  void handle(const control::Route& from, const wire::AheadRequest& message);
   void handle(const control::Route& from, const wire::GroupJoin& message);
   void handle(const control::Route& from, const wire::GroupNotif& message);
   template <typename Other>
@@ -149,6 +158,17 @@ class Receiver final : private RequestListener,
   /// The message is meant for this incarnation and comes from the connected peer it names, of
   /// which it is a sign of life.
   Status check_parties(const control::Route& from, const wire::Parties& parties);
+  /// The put's request fails on all ranks.
+  void refuse(const wire::AllocRequest& message, const Status& why);
+  void answer_allocation(const control::Route& from, const wire::AllocRequest& message,
+                         StatusOr<wire::AllocResponse> result);
+  /// Asks for the pages that are granted ahead; `again`: also of those who were asked.
+  void recall_ahead(bool again);
+  /// False: the refusal stands.
+  bool park(const control::Route& from, const wire::AllocRequest& message, const Status& refusal);
+  void retry_parked();
+  /// Requests have ended or begun, pages come back.
+  void on_settled();
   StatusOr<std::string> issue_ticket(const Epoch& sender, transport::Transport& transport,
                                      std::uint32_t version);
   /// A hello that came before: it is answered as it was, or not at all.
@@ -203,6 +223,7 @@ class Receiver final : private RequestListener,
   std::unique_ptr<GroupLeader> leader_;      // rank 0 of a group
   std::unique_ptr<GroupFollower> follower_;  // another rank of one
   absl::flat_hash_map<Epoch, Peer> peers_;
+  std::vector<Parked> parked_;
   std::unique_ptr<control::Server> init_;
   std::unique_ptr<control::Server> alloc_;
   std::unique_ptr<control::Server> query_;

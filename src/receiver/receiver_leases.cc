@@ -83,6 +83,10 @@ void Receiver::sweep() {
   }
   ask_for_drains();
   ask_for_releases();
+  retry_parked();
+  if (table_.somebody_waits() || !parked_.empty()) {
+    recall_ahead(true);
+  }
   if (++sweeps_ % kSweepsPerLease == 0) {
     strikes_.clear();  // Forgiven: only many in a lease cut off.
   }

@@ -76,8 +76,10 @@ struct Request {
   std::uint64_t arrival = 0;  ///< place in the admission queue
   wire::KeyList keys;         ///< distinct, as opened; empty if only counted
   std::uint32_t total_chunks = 0;
-  std::uint32_t reserved = 0;   ///< units not turned into pages yet, spares included
-  std::uint32_t spares = 0;     ///< of these, kept for taking over a chunk in flight elsewhere
+  std::uint32_t reserved = 0;  ///< units not turned into pages yet, spares included
+  std::uint32_t spares = 0;    ///< of these, kept for taking over a chunk in flight elsewhere
+  /// Chunks for which nothing is reserved, for they lie in pages that its sender has ahead.
+  std::uint32_t brought = 0;
   std::uint32_t overtaken = 0;  ///< how many later ones were admitted before it
   TimePoint renewed{};          ///< when its sender last spoke of it
   absl::flat_hash_set<Chunk*> held;

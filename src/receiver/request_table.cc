@@ -37,6 +37,7 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
         fmt::format("a put of request {} has no keys", message.async->req_id));
   }
   pool_.look_up(message.keys, keys_);
+  find_ahead(message);
   if (const std::int64_t twice = keys_.duplicate; twice >= 0) {
     return absl::InvalidArgumentError(fmt::format("key {} stands twice in one put of request {}",
                                                   message.keys[static_cast<std::size_t>(twice)],
@@ -90,8 +91,10 @@ StatusOr<wire::AllocResponse> RequestTable::allocate(const wire::AllocRequest& m
       grant_page(*request, put, i, message.keys[i], last, *last.bytes());
     }
   }
-  if (message.eager.has_value()) {
-    if (Status placed = place(put, message); !placed.ok()) {
+  if (message.eager.has_value() || message.ahead.has_value()) {
+    const Status placed =
+        message.eager.has_value() ? place(put, message) : commit_ahead(put, message);
+    if (!placed.ok()) {
       withdraw_grants(put, placed);
       return placed;
     }
@@ -124,6 +127,7 @@ Status RequestTable::check_put(const Request& request, const wire::AllocRequest&
     entry.is_held = entry.is_held || (entry.chunk != nullptr && request.held.contains(entry.chunk));
     needed += entry.is_held ? 0 : 1;
   }
+  needed -= std::min(count_ahead(), request.brought);
   const std::uint32_t left = request.reserved - request.spares;
   if (needed > left) {
     return absl::ResourceExhaustedError(fmt::format(
@@ -158,6 +162,10 @@ void RequestTable::take_hit(Request& request, Put& put, std::uint32_t index) {
 
 void RequestTable::grant_page(Request& request, Put& put, std::uint32_t index, std::string_view key,
                               const TensorMeta& meta, std::size_t bytes) {
+  if (keys_.entries[index].ahead != nullptr) {
+    adopt_page(request, put, index, key, meta, bytes);
+    return;
+  }
   Chunk& chunk = pool_.grant(key, keys_, index, meta, bytes, {request.id.sender, put.id});
   --request.reserved;
   request.held.insert(&chunk);
@@ -189,6 +197,7 @@ wire::AllocResponse RequestTable::describe(const Put& put) const {
 
 void RequestTable::seal(Request& request) {
   request.state = Request::State::kSealed;
+  request.brought = 0;
   pool_.unreserve(request.reserved - request.spares);
   request.reserved = request.spares;
   complete_if_done(request);

@@ -58,7 +58,8 @@ class RequestTable {
                                             std::span<const std::uint64_t> generations);
   void commit(const Writer& writer, std::span<Chunk* const> chunks);
 
-  /// The writer can't touch these pages any more. Ends its request if they were granted still.
+  /// The writer can't touch these pages any more. Ends its request if they were granted still. Put
+  /// id 0 gives pages ahead back, and such as were.
   void drain(const Writer& writer, std::span<const std::uint32_t> pages,
              std::span<const std::uint64_t> generations);
 
@@ -84,6 +85,8 @@ class RequestTable {
   Request* find(const RequestId& id);
   std::size_t size() const { return requests_.size(); }
   std::size_t waiting() const { return admission_.waiting(); }
+  /// Pages of the sender's, for what it will put: at most `most`, and none that anybody needs.
+  std::vector<const Chunk*> grant_ahead(const Epoch& sender, std::uint32_t most);
   /// How many requests that came with their first put were refused because pages were lacking that
   /// the pool has, and for no other reason.
   std::uint64_t turned_away() const { return turned_away_; }
@@ -126,7 +129,17 @@ class RequestTable {
   /// One whose chunk isn't.
   void grant_page(Request& request, Put& put, std::uint32_t index, std::string_view key,
                   const TensorMeta& meta, std::size_t bytes);
+  /// The same, where its sender has filled a page ahead.
+  void adopt_page(Request& request, Put& put, std::uint32_t index, std::string_view key,
+                  const TensorMeta& meta, std::size_t bytes);
+  /// Says in keys_ which of the pages that the message names are its sender's.
+  void find_ahead(const wire::AllocRequest& message);
+  /// How many chunks of the put need no page, for they lie in one.
+  std::uint32_t count_ahead() const;
+  Status commit_ahead(Put& put, const wire::AllocRequest& message);
   Status place(Put& put, const wire::AllocRequest& message);
+  /// Commits granted chunks of a put before it is answered.
+  void commit_placed(Put& put, std::span<Chunk* const> placed);
   void withdraw_grants(const Put& put, const Status& why);
   wire::AllocResponse describe(const Put& put) const;
   void seal(Request& request);

@@ -43,11 +43,19 @@ Status RequestTable::place(Put& put, const wire::AllocRequest& message) {
     }
     placed.push_back(key.chunk);
   }
+  commit_placed(put, placed);
+  return absl::OkStatus();
+}
+
+void RequestTable::commit_placed(Put& put, std::span<Chunk* const> placed) {
+  if (placed.empty()) {
+    return;
+  }
   commit({put.request->id.sender, put.id}, placed);
   for (Put::Key& key : put.keys) {
-    if (key.state == wire::KeyState::kGranted) {
-      key.state =
-          wire::KeyState::kPlaced;  // Only now: until it is committed, its end is a grant's.
+    if (key.state == wire::KeyState::kGranted && key.chunk->state == Chunk::State::kCommitted) {
+      // Only now: until it is committed, its end is a grant's.
+      key.state = wire::KeyState::kPlaced;
     }
   }
   for (const Chunk* chunk : placed) {
@@ -55,16 +63,15 @@ Status RequestTable::place(Put& put, const wire::AllocRequest& message) {
       faults_.after_commit(pool_.bytes_of(*chunk));
     }
   }
-  return absl::OkStatus();
 }
 
 /// Of a put whose sender was told of no grant yet: nobody can write its pages, so they wait for
-/// nobody.
+/// nobody. But for those that it had ahead.
 void RequestTable::withdraw_grants(const Put& put, const Status& why) {
   const Writer writer{put.request->id.sender, put.id};
   std::vector<std::pair<std::uint32_t, std::uint64_t>> untold;
   for (const Put::Key& key : put.keys) {
-    if (key.state == wire::KeyState::kGranted) {
+    if (key.state == wire::KeyState::kGranted && !key.chunk->came_ahead) {
       untold.emplace_back(key.chunk->page, pool_.generation_of(key.chunk->page));
     }
   }

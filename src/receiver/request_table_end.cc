@@ -24,6 +24,16 @@ void RequestTable::drain(const Writer& writer, std::span<const std::uint32_t> pa
       end(RequestId(put->request->id),
           absl::AbortedError(fmt::format("put {} gave its pages back", writer.put_id)));
     }
+    if (const Writer* adopter = writer.put_id == 0
+                                    ? pool_.adopter_of(writer.sender, pages[i], generations[i])
+                                    : nullptr;
+        adopter != nullptr) {
+      if (const Put* put = find_put(*adopter); put != nullptr) {
+        end(RequestId(put->request->id),
+            absl::AbortedError(fmt::format("put {} gave its pages back", put->id)));
+      }
+    }
+    pool_.return_ahead(writer.sender, pages[i], generations[i]);
     pool_.release_quarantined(writer, pages[i], generations[i]);
   }
   schedule_settle();
@@ -184,6 +194,7 @@ void RequestTable::end_unfinished(const Epoch& sender, const Status& why) {
       unfinished.push_back(id);
     }
   }
+  pool_.quarantine_ahead(sender);
   // In a fixed order, so that a run can be repeated.
   std::sort(unfinished.begin(), unfinished.end());
   // First those that would inherit from the others: a dead sender takes nothing over.

@@ -148,6 +148,7 @@ StatusOr<Request*> RequestTable::open_implicitly(const wire::AllocRequest& messa
   if (Status fine = check_new(*request); !fine.ok()) {
     return fine;
   }
+  request->brought = std::min(count_ahead(), request->total_chunks);
   if (!admission_.try_admit(*request, all_known ? keys_ : unknown)) {
     ++turned_away_;
     return absl::ResourceExhaustedError(fmt::format(

@@ -30,6 +30,10 @@ struct Config {
   Duration lease = std::chrono::seconds(10);
   /// Puts of no more bytes than this bring them along with their request for pages; 0: none does.
   std::size_t eager_bytes = 0;
+  /// Pages that are kept ahead of each receiver whose memory is mapped here; 0: none.
+  std::uint32_t pages_ahead = 0;
+  /// Puts of no more bytes than this are written into pages ahead, where there are enough.
+  std::size_t ahead_bytes = std::size_t{1} << 20U;
   /// An open request without a put under way is cancelled after this long.
   Duration request_idle_timeout = std::chrono::minutes(2);
 };

@@ -33,10 +33,12 @@ PeerLink::PeerLink(Scheduler& scheduler, control::Network& network,
       address_(std::move(address)),
       callbacks_(std::move(callbacks)),
       connections_(connections),
+      ahead_resend_(scheduler),
       plane_(plane),
       attempt_(std::make_unique<Lifetime>()) {}
 
 PeerLink::~PeerLink() {
+  stop_ahead();
   scheduler_.cancel(timer_);
   scheduler_.cancel(retry_timer_);
   scheduler_.cancel(owed_timer_);
@@ -291,9 +293,11 @@ void PeerLink::finish(const Status& status) {
     uses_lane_ = !is_stock_ && has_lanes(welcome_.version) && transport_->carries_messages();
     ++sessions_;
     start_heartbeats();
+    start_ahead();
   } else {
     log::warning("{}", std::string(status.message()));
     const State before = std::exchange(state_, State::kIdle);
+    stop_ahead();
     owed_.clear();
     scheduler_.cancel(std::exchange(owed_timer_, kNoTimer));
     scheduler_.cancel(std::exchange(beat_timer_, kNoTimer));

@@ -16,7 +16,9 @@
 #include "src/base/lifetime.h"
 #include "src/base/scheduler.h"
 #include "src/control/control.h"
+#include "src/sender/ahead_stock.h"
 #include "src/sender/config.h"
+#include "src/sender/resend_timer.h"
 #include "src/sender/stock_link.h"
 #include "src/sender/stock_query.h"
 #include "src/transport/transport.h"
@@ -71,6 +73,7 @@ class PeerLink {
   transport::Transport& transport() const { return *transport_; }
   /// While ready: over whatever was agreed on.
   void write_batch(std::vector<transport::WriteOp> ops, transport::Done done);
+  Status write_at_once(const std::vector<transport::WriteOp>& ops);
   /// Does it take their digests, too (Transport::digests_writes())?
   bool digests_writes() const;
   void read_batch(std::vector<transport::ReadOp> ops, transport::Done done);
@@ -111,6 +114,32 @@ class PeerLink {
   /// Likewise: nothing of that read touches the receiver's pages any more.
   void send_read_release(std::uint64_t read_id);
   void on_read_release_ack(const wire::ReadReleaseAck& ack);
+  // ---- pages ahead (peer_link_ahead.cc)
+  // ----------------------------------------------------------
+  /// Null where there are none: the receiver's memory is not mapped, or it grants none ahead.
+  const std::shared_ptr<AheadStock>& ahead() const { return ahead_; }
+  /// A request will take so many: while the wish lives, as many more are kept. The link outlives
+  /// it.
+  class AheadWish {
+   public:
+    AheadWish(PeerLink& link, std::uint32_t pages) : link_(link), pages_(pages) {}
+    ~AheadWish() { link_.wish_less(pages_); }
+    AheadWish(const AheadWish&) = delete;
+    AheadWish& operator=(const AheadWish&) = delete;
+
+   private:
+    PeerLink& link_;
+    const std::uint32_t pages_;
+  };
+  std::unique_ptr<AheadWish> wish_ahead(std::uint32_t pages);
+  /// Once the receiver has answered what it was asked, or at once, in this call, if it was not; not
+  /// at all if the link is lost before.
+  void when_answered(Task task);
+  /// Some were taken.
+  void refill_ahead();
+  void on_ahead_grant(const wire::AheadGrant& grant);
+  void recall_ahead(const wire::DrainRequest& recall);
+
   /// The receiver takes a request again that it may have had already.
   bool may_repeat() const { return has_leases(welcome_.version); }
 
@@ -132,6 +161,12 @@ class PeerLink {
   Status begin_stock();
   void on_stock_message(const wire::Message& message);
   void on_stock_answer(const wire::Message& message);
+  void start_ahead();
+  void stop_ahead();
+  void wish_less(std::uint32_t pages);
+  /// As many as are kept when none is in use.
+  std::uint32_t ahead_target() const { return config_.pages_ahead + ahead_wished_; }
+  void ask_ahead();
   void start_heartbeats();
   void beat();
 
@@ -166,6 +201,14 @@ class PeerLink {
   std::unique_ptr<control::Client> init_;
   std::unique_ptr<control::Client> alloc_;
   wire::Welcome welcome_;
+  std::shared_ptr<AheadStock> ahead_;  // of this session
+  std::uint32_t ahead_wished_ = 0;     // by open requests
+  wire::AheadRequest ahead_question_;
+  bool ahead_asked_ = false;  // and not answered
+  /// Until then the receiver is not asked again: it had fewer than were wanted.
+  TimePoint ahead_pause_{};
+  std::vector<Task> ahead_waiting_;
+  ResendTimer ahead_resend_;
   transport::Transport* transport_ = nullptr;
   bool uses_lane_ = false;              // while ready: messages go over the data connection
   transport::StockPlane* const plane_;  // null: LMCache's receivers are refused

@@ -102,7 +102,15 @@ void PutTask::nudge() {
 void PutTask::allocate() {
   parties_ = link_.parties();
   session_ = link_.session();
-  eager_ = may_be_eager();
+  if (Status found = find_places(); !found.ok()) {
+    fail(found);
+  } else if (!fill_places()) {
+    ask();
+  }
+}
+
+void PutTask::ask() {
+  eager_ = places_.empty() && may_be_eager();
   news_.assign(spec_.keys.size(), {});
   awaited_ = spec_.keys.size();
   state_ = State::kAllocating;
@@ -130,6 +138,7 @@ wire::AllocRequest PutTask::alloc_request() const {
   if (eager_) {
     request.eager = eager_part();
   }
+  request.ahead = ahead_part();
   return request;
 }
 
@@ -223,7 +232,9 @@ Status PutTask::take_news(std::uint32_t index, wire::KeyState state, std::uint32
           link_.welcome().page_count, index, known.awaited ? "is awaited" : "is settled already"));
     }
     known.grant = grants_.size();
-    grants_.push_back({index, page, generation});
+    const bool is_there = !places_.empty() && places_[index].has_value() &&
+                          places_[index]->page == AheadStock::Page{page, generation};
+    grants_.push_back({index, page, generation, false, is_there});
     bytes_left_ += bytes_of(grants_.back()).size();
   }
   if (std::exchange(known.awaited, false)) {

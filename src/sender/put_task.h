@@ -48,6 +48,7 @@ class PutTask {
  public:
   enum class State : std::uint8_t {
     kConnecting,  ///< queued, and waiting for the link
+    kFilling,     ///< pages ahead are being written, nothing was asked for yet
     kAllocating,  ///< AllocRequest sent
     kWriting,     ///< granted chunks are being written, and committed as slices land
     kCommitting,  ///< all written, not all acknowledged
@@ -108,6 +109,13 @@ class PutTask {
     std::uint32_t page;
     std::uint64_t generation;
     bool committed = false;
+    bool is_there = false;  ///< the chunk lies in it already
+  };
+  /// A page ahead that one of the chunks lies in.
+  struct Place {
+    AheadStock::Page page;
+    bool is_lent = false;   ///< as a MemoryObj of the caller's; otherwise it was filled by this put
+    bool is_spent = false;  ///< committed
   };
   /// Grants that are written in one batch and committed together.
   struct Slice {
@@ -127,6 +135,14 @@ class PutTask {
   void ask_stock();
   void on_stock_answer(const wire::AllocResponse& response);
   wire::AllocRequest alloc_request() const;
+  void ask();
+  Status find_places();
+  bool fill_places();
+  void on_filled(const Status& status);
+  std::optional<wire::AllocRequest::Ahead> ahead_part() const;
+  void spend_place(std::uint32_t index);
+  void leave_places(bool has_failed);
+  bool drains_after(const Status& write_status);
   bool may_be_eager() const;
   wire::AllocRequest::Eager eager_part() const;
   Status take_placed(std::uint32_t index);
@@ -164,9 +180,13 @@ class PutTask {
   Status link_down_;  // why it restarted
   /// As of the AllocRequest: grants are worth nothing to another epoch.
   std::optional<wire::Parties> parties_;
-  std::uint64_t session_ = 0;  // of the link, likewise
-  bool held_back_ = false;     // connecting: the owner has said "not yet"
-  bool eager_ = false;         // the AllocRequest brings the chunks along
+  std::uint64_t session_ = 0;                 // of the link, likewise
+  bool held_back_ = false;                    // connecting: the owner has said "not yet"
+  bool eager_ = false;                        // the AllocRequest brings the chunks along
+  std::shared_ptr<AheadStock> stock_;         // that the places are of
+  std::vector<std::optional<Place>> places_;  // one a key, or none
+  /// Of the chunks that are in their places, or null. Shared as a slice's.
+  std::shared_ptr<std::vector<std::uint64_t>> place_digests_;
   ResendTimer resend_;
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;
@@ -174,7 +194,7 @@ class PutTask {
   std::size_t next_grant_ = 0;   // first one that is in no slice yet
   std::size_t bytes_left_ = 0;   // of those that are in none
   std::deque<Slice> slices_;     // all of them, by number
-  std::size_t slices_busy_ = 0;  // writing or being digested
+  std::size_t slices_busy_ = 0;  // writing or being digested; and pages ahead being filled
   std::size_t slices_open_ = 0;  // not acknowledged yet
   /// What the receiver has said of each key.
   struct News {

@@ -1,6 +1,7 @@
 // How a put ends, or begins anew: PutTask's half that gives things back.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "src/base/log.h"
@@ -42,6 +43,11 @@ void PutTask::restart(const Status& why) {
     nudge();  // Otherwise it waits for the link already.
     return;
   }
+  if (std::any_of(spec_.objects.begin(), spec_.objects.end(),
+                  [](const MemoryObj& object) { return object.in_place(); })) {
+    fail(why);  // Its chunks lay in the pages of the receiver that is gone.
+    return;
+  }
   state_ = State::kRestarting;
   link_down_ = why;
   resend_.stop();
@@ -57,6 +63,7 @@ void PutTask::on_slices_idle() {
     return;
   }
   // What the former incarnation granted is gone with it.
+  leave_places(true);
   grants_.clear();
   next_grant_ = 0;
   bytes_left_ = 0;
@@ -72,7 +79,7 @@ void PutTask::finish_drain() {
   wire::DrainNotif drained;
   drained.put_id = id_;
   for (const Grant& grant : grants_) {
-    if (!grant.committed) {
+    if (!grant.committed && !grant.is_there) {
       drained.pages.push_back(grant.page);
       drained.generations.push_back(grant.generation);
     }
@@ -86,6 +93,7 @@ void PutTask::finish_drain() {
 
 void PutTask::end(const Status& status) {
   state_ = State::kEnded;
+  leave_places(!status.ok());
   scheduler_.cancel(std::exchange(deadline_timer_, kNoTimer));
   scheduler_.cancel(std::exchange(drain_timer_, kNoTimer));
   stats_.duration = scheduler_.now() - submitted_;

@@ -61,6 +61,12 @@ void PutTask::start_slice(std::vector<std::size_t> members) {
   std::vector<transport::WriteOp> ops;
   for (std::size_t i = 0; i < slice.grants.size(); ++i) {
     const Grant& grant = grants_[slice.grants[i]];
+    if (grant.is_there) {
+      if (wants_digests) {
+        take_digest(number, i);
+      }
+      continue;
+    }
     stats_.bytes_written += bytes_of(grant).size();
     const bool dropped = faults_.drop_write && faults_.drop_write(spec_.keys[grant.key_index]);
     if (!dropped) {
@@ -96,27 +102,35 @@ void PutTask::on_slice_step(std::uint32_t number) {
     return;
   }
   --slices_busy_;
-  if (state_ == State::kDraining || state_ == State::kRestarting) {
-    if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {
-      // What the network still has of it may land yet: only the receiver's fence ends that, and
-      // no drain may say otherwise.
-      link_.reset_session(session_, Status(slice.write_status));
-    }
-    on_slices_idle();
-    return;
-  }
-  if (absl::IsInvalidArgument(slice.write_status)) {
-    fail(slice.write_status);
-    return;
-  }
-  if (!slice.write_status.ok()) {
-    // Its connection is gone, and the news of that is under way: the request decides what next.
-    link_.reset_session(session_, Status(slice.write_status));
+  if (drains_after(slice.write_status)) {
     return;
   }
   commit_slice(number);
   pump();
   update_state();
+}
+
+/// True if the put does not go on: it has failed before, or this write did.
+bool PutTask::drains_after(const Status& write_status) {
+  if (state_ == State::kDraining || state_ == State::kRestarting) {
+    if (!write_status.ok() && !absl::IsInvalidArgument(write_status)) {
+      // What the network still has of it may land yet: only the receiver's fence ends that, and
+      // no drain may say otherwise.
+      link_.reset_session(session_, Status(write_status));
+    }
+    on_slices_idle();
+    return true;
+  }
+  if (absl::IsInvalidArgument(write_status)) {
+    fail(Status(write_status));
+    return true;
+  }
+  if (!write_status.ok()) {
+    // Its connection is gone, and the news of that is under way: the request decides what next.
+    link_.reset_session(session_, Status(write_status));
+    return true;
+  }
+  return false;
 }
 
 void PutTask::commit_slice(std::uint32_t number) {
@@ -167,6 +181,9 @@ void PutTask::on_response(const wire::CommitResponse& response) {
   }
   for (const std::size_t index : slice.grants) {
     grants_[index].committed = true;
+    if (grants_[index].is_there) {
+      spend_place(grants_[index].key_index);
+    }
   }
   stats_.chunks_sent += static_cast<std::uint32_t>(slice.grants.size());
   --slices_open_;

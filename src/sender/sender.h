@@ -50,6 +50,7 @@ struct OpenSpec {
   wire::KeyList keys;              ///< all distinct keys, or empty
   std::uint32_t total_chunks = 0;  ///< counts where keys is empty
   Duration timeout{};
+  bool in_place = false;  ///< RequestSpec::in_place
 };
 
 /// All methods on the loop; callbacks in turns of their own.
@@ -123,7 +124,8 @@ class Sender final : private PutTask::Owner,
     TimePoint open_deadline{};
     StagingPool::WaiterId staging_waiter = 0;
     std::unique_ptr<ResendTimer> resend;  ///< while it is admitted
-    TimerId timer = kNoTimer;             ///< of opening, or of idleness
+    std::unique_ptr<PeerLink::AheadWish> wish;
+    TimerId timer = kNoTimer;  ///< of opening, or of idleness
     Notifier::NoticeId notice = 0;
   };
   using Requests = std::map<RequestKey, Request>;
@@ -167,6 +169,9 @@ class Sender final : private PutTask::Owner,
   /// Grants for a put that has ended: nothing was written, they go back at once.
   static void drain_late(PeerLink& link, const wire::AllocResponse& response);
   static void drain_late(PeerLink& link, const wire::ChunkUpdate& update);
+  static void add_late(const PeerLink& link, wire::DrainNotif& drained, std::uint32_t page,
+                       std::uint64_t generation);
+  static void send_late(PeerLink& link, wire::DrainNotif drained);
   void on_read_response(PeerLink& link, const wire::ReadResponse& response);
   /// Those that `concerns` is true for; false if there is none.
   template <typename Condition>

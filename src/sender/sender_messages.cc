@@ -69,6 +69,10 @@ void Sender::on_message(PeerLink& link, const wire::Message& message) {
     if (!ends_link(link, alive->code, alive->message)) {
       on_heartbeat_ack(link, *alive);
     }
+  } else if (const auto* ahead = std::get_if<wire::AheadGrant>(&message)) {
+    if (!ends_link(link, ahead->code, ahead->message)) {
+      link.on_ahead_grant(*ahead);
+    }
   } else if (const auto* drain = std::get_if<wire::DrainRequest>(&message)) {
     on_drain_request(link, *drain);
   } else if (const auto* ended = std::get_if<wire::EndNotif>(&message)) {
@@ -124,6 +128,10 @@ void Sender::on_end_notif(const PeerLink& link, const wire::EndNotif& notif) {
 }
 
 void Sender::on_drain_request(PeerLink& link, const wire::DrainRequest& request) {
+  if (request.put_id == 0) {
+    link.recall_ahead(request);
+    return;
+  }
   const auto put = puts_.find(request.put_id);
   if (put != puts_.end() && put->second->state() != PutTask::State::kEnded) {
     // It gives everything back when it has drained. That it had to be asked means that its request
@@ -134,7 +142,26 @@ void Sender::on_drain_request(PeerLink& link, const wire::DrainRequest& request)
     }
     return;
   }
-  link.send_drain({link.parties(), request.put_id, request.pages, request.generations, 0});
+  wire::DrainNotif drained{link.parties(), request.put_id, {}, {}, 0};
+  for (std::size_t i = 0; i < request.pages.size(); ++i) {
+    add_late(link, drained, request.pages[i], request.generations[i]);
+  }
+  send_late(link, std::move(drained));
+}
+
+/// A page ahead may be written to still, and goes back when it isn't: that is its stock's matter.
+void Sender::add_late(const PeerLink& link, wire::DrainNotif& drained, std::uint32_t page,
+                      std::uint64_t generation) {
+  if (link.ahead() == nullptr || !link.ahead()->has({page, generation})) {
+    drained.pages.push_back(page);
+    drained.generations.push_back(generation);
+  }
+}
+
+void Sender::send_late(PeerLink& link, wire::DrainNotif drained) {
+  if (!drained.pages.empty()) {
+    link.send_drain(std::move(drained));
+  }
 }
 
 void Sender::drain_late(PeerLink& link, const wire::AllocResponse& response) {
@@ -146,13 +173,11 @@ void Sender::drain_late(PeerLink& link, const wire::AllocResponse& response) {
        i < said.states.size() && i < said.generations.size() && i < response.remote_indexes.size();
        ++i) {
     if (said.states[i] == wire::KeyState::kGranted && response.remote_indexes[i] >= 0) {
-      drained.pages.push_back(static_cast<std::uint32_t>(response.remote_indexes[i]));
-      drained.generations.push_back(said.generations[i]);
+      add_late(link, drained, static_cast<std::uint32_t>(response.remote_indexes[i]),
+               said.generations[i]);
     }
   }
-  if (!drained.pages.empty()) {
-    link.send_drain(std::move(drained));
-  }
+  send_late(link, std::move(drained));
 }
 
 void Sender::drain_late(PeerLink& link, const wire::ChunkUpdate& update) {
@@ -161,13 +186,10 @@ void Sender::drain_late(PeerLink& link, const wire::ChunkUpdate& update) {
   drained.put_id = update.put_id;
   for (std::size_t i = 0; i < update.states.size(); ++i) {
     if (update.states[i] == wire::KeyState::kGranted) {
-      drained.pages.push_back(update.pages[i]);
-      drained.generations.push_back(update.generations[i]);
+      add_late(link, drained, update.pages[i], update.generations[i]);
     }
   }
-  if (!drained.pages.empty()) {
-    link.send_drain(std::move(drained));
-  }
+  send_late(link, std::move(drained));
 }
 
 }  // namespace baton::sender

@@ -132,7 +132,20 @@ void Sender::on_open_response(PeerLink& link, const wire::OpenResponse& response
     fail_open(key, Status(static_cast<StatusCode>(response.code), response.message));
     return;
   }
-  reserve_staging(key);
+  Request& request = found->second;
+  request.resend.reset();
+  if (!request.spec.in_place) {
+    reserve_staging(key);
+    return;
+  }
+  // After its admission, so that what is granted ahead is beyond what it was promised.
+  request.wish = request.link->wish_ahead(chunks_of(request.spec));
+  request.link->when_answered(lifetime_.guard([this, key] {
+    const auto admitted = requests_.find(key);
+    if (admitted != requests_.end() && admitted->second.phase == Request::Phase::kAdmitting) {
+      reserve_staging(key);
+    }
+  }));
 }
 
 void Sender::reserve_staging(const RequestKey& key) {
@@ -152,6 +165,12 @@ void Sender::reserve_staging(const RequestKey& key) {
         opened.spec = {};
         log::debug("[{}] open", key.req_id);
         restart_idle_timer(key, opened);
+        if (opened.wish != nullptr && opened.link->ahead() != nullptr) {
+          reservation->lend_first(
+              [stock = opened.link->ahead()](const TensorMeta& meta, std::uint32_t most) {
+                return stock->lend(meta, most);
+              });
+        }
         std::exchange(opened.opened, nullptr)(std::move(reservation));
       }));
   if (!waiter.ok()) {

@@ -17,4 +17,8 @@ Status Transport::tell_writer(const PeerId& /*writer*/, std::string_view /*messa
   return carries_none();
 }
 
+Status Transport::write_at_once(const PeerId& /*receiver*/, const std::vector<WriteOp>& /*ops*/) {
+  return absl::UnimplementedError(std::string("this transport writes in batches"));
+}
+
 }  // namespace baton::transport

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,6 +69,15 @@ class PageGuard {
                         std::uint64_t /*length_bytes*/) const {
     return false;
   }
+};
+
+/// A receiver's pages as memory of this process. Whoever holds it keeps the receiver from proving
+/// that nobody writes there (Transport::revoke).
+class MappedPages {
+ public:
+  virtual ~MappedPages() = default;
+  /// Empty if there is no such page.
+  virtual std::span<std::byte> page(std::uint32_t page) const = 0;
 };
 
 class TransportObserver {
@@ -147,12 +157,26 @@ class Transport {
   /// An op outside the attached buffer is kInvalidArgument, and nothing is written.
   virtual void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) = 0;
 
+  /// Writes a few bytes inside this call, past the batches under way: OK means what `done` with OK
+  /// means, and that all digests are set. At most kMaxBytesAtOnce in all. Only where map_pages()
+  /// gives something; and even there a transport may have no such way (kUnimplemented): then
+  /// nothing was written. Other errors as write_batch().
+  virtual Status write_at_once(const PeerId& receiver, const std::vector<WriteOp>& ops);
+  /// Some 10 µs of copying.
+  static constexpr std::size_t kMaxBytesAtOnce = std::size_t{128} << 10U;
+
   /// Reads all ops out of the receiver's pages, in any order. `done` fires when no local range is
   /// touched any more; OK means that every byte is in local memory. Batches of both kinds to one
   /// peer complete in the order of their submission; but only what was written in batches that are
   /// done is certain to be read. Errors, bounds and ends as write_batch(). What the receiver's
   /// guard refuses is kPermissionDenied or ends the connection, as with writes.
   virtual void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) = 0;
+
+  /// The pages of a receiver that connect() has succeeded for, where this process can write to them
+  /// by itself; otherwise null. Local ranges of write_batch() to that receiver may lie in them.
+  virtual std::shared_ptr<const MappedPages> map_pages(const PeerId& /*receiver*/) {
+    return nullptr;
+  }
 
   /// Ends the connection from the sender's side. Pending batches fail with kCancelled; nothing
   /// touches local memory after their `done`. Nothing happens for an unknown peer.

@@ -147,6 +147,35 @@ Status check_eager(const AllocRequest& message, const TensorMeta& full, const Te
                                     last_bytes));
 }
 
+/// A page goes with a generation, and a digest with a page.
+Status check_ahead(const AllocRequest& message) {
+  const AllocRequest::Ahead& ahead = *message.ahead;
+  const std::size_t count = message.keys.size();
+  if (!message.baton.has_value() || message.eager.has_value()) {
+    return invalid("field 'ahead_pages' needs Baton's other fields, and no 'eager_bytes'");
+  }
+  Status status = all_of(
+      [&] { return check_length("ahead_pages", ahead.pages.size(), "keys", count); },
+      [&] { return check_length("ahead_generations", ahead.generations.size(), "keys", count); },
+      [&] {
+        return ahead.digests.empty()
+                   ? absl::OkStatus()
+                   : check_length("ahead_digests", ahead.digests.size(), "keys", count);
+      },
+      [&] { return check_indexes("ahead_pages", ahead.pages, -1); });
+  for (std::size_t i = 0; status.ok() && i < count; ++i) {
+    const bool has_page = ahead.pages[i] >= 0;
+    const bool has_digest = !ahead.digests.empty() && ahead.digests[i] != 0;
+    if (has_page != (ahead.generations[i] != 0) || (has_digest && !has_page)) {
+      status =
+          invalid(fmt::format("field 'ahead_pages' [{}] is {}, which does not fit its "
+                              "generation {} and digest",
+                              i, ahead.pages[i], ahead.generations[i]));
+    }
+  }
+  return status;
+}
+
 }  // namespace
 
 Status check(const AllocRequest& message) {
@@ -157,6 +186,9 @@ Status check(const AllocRequest& message) {
   const auto last = meta.with_tokens(message.last_chunk_toks);
   if (!last.ok()) {
     return invalid("field 'last_chunk_toks': " + std::string(last.status().message()));
+  }
+  if (message.ahead.has_value()) {
+    return check_ahead(message);
   }
   return message.eager.has_value() ? check_eager(message, meta, *last) : absl::OkStatus();
 }
@@ -330,6 +362,28 @@ Status check(const ReadResponse& message) {
 
 Status check(const ReadReleaseAck& message) {
   return check_code(message.code);
+}
+
+Status check(const AheadRequest& message) {
+  return all_of([&] { return check_min("sequence", message.sequence, 1); },
+                [&] { return check_min("count", message.count, 1); });
+}
+
+Status check(const AheadGrant& message) {
+  const std::size_t count = message.pages.size();
+  Status status = all_of(
+      [&] { return check_code(message.code); },
+      [&] {
+        return message.code == 0 || count == 0
+                   ? absl::OkStatus()
+                   : invalid(fmt::format("field 'pages' has {} elements although 'code' is {}",
+                                         count, message.code));
+      },
+      [&] { return check_length("generations", message.generations.size(), "pages", count); });
+  for (std::size_t i = 0; status.ok() && i < count; ++i) {
+    status = check_min("generations", message.generations[i], 1);
+  }
+  return status;
 }
 
 }  // namespace baton::wire

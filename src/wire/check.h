@@ -30,6 +30,8 @@ Status check(const GroupNotif& message);
 Status check(const ReadRequest& message);
 Status check(const ReadResponse& message);
 Status check(const ReadReleaseAck& message);
+Status check(const AheadRequest& message);
+Status check(const AheadGrant& message);
 
 /// Messages of which each field may be anything that its type can be.
 inline Status check(const ProxyNotif& /*message*/) {

@@ -53,6 +53,13 @@ void fields(V& visit, Is<AllocRequest::Eager> auto& m) {
 }
 
 template <typename V>
+void fields(V& visit, Is<AllocRequest::Ahead> auto& m) {
+  visit.field("ahead_pages", m.pages);
+  visit.field("ahead_generations", m.generations);
+  visit.field("ahead_digests", m.digests);
+}
+
+template <typename V>
 void fields(V& visit, Is<AllocRequest> auto& m) {
   visit.field("keys", m.keys);
   visit.field("fmt", m.fmt);
@@ -62,6 +69,7 @@ void fields(V& visit, Is<AllocRequest> auto& m) {
   visit.any_or_none(m.async);
   visit.all_or_none(m.baton);
   visit.all_or_none(m.eager);
+  visit.all_or_none(m.ahead);
 }
 
 template <typename V>
@@ -358,6 +366,22 @@ void fields(V& visit, Is<ReadReleaseAck> auto& m) {
   visit.field("read_id", m.read_id);
   visit.field("code", m.code);
   visit.field("message", m.message);
+}
+
+template <typename V>
+void fields(V& visit, Is<AheadRequest> auto& m) {
+  fields(visit, m.parties);
+  visit.field("sequence", m.sequence);
+  visit.field("count", m.count);
+}
+
+template <typename V>
+void fields(V& visit, Is<AheadGrant> auto& m) {
+  visit.field("sequence", m.sequence);
+  visit.field("code", m.code);
+  visit.field("message", m.message);
+  visit.field("pages", m.pages);
+  visit.field("generations", m.generations);
 }
 
 }  // namespace baton::wire

@@ -49,6 +49,15 @@ struct AllocRequest {
     std::string bytes;  ///< bin, ≤ max_blob_bytes: the chunks' bytes, in the order of the keys
     bool operator==(const Eager&) const = default;
   };
+  /// Since version 5: chunks that lie in pages granted ahead. Only with `baton`, not with `eager`.
+  /// One entry per key.
+  struct Ahead {
+    std::vector<std::int64_t> pages;         ///< where the key's chunk is, all of it; -1: nowhere
+    std::vector<std::uint64_t> generations;  ///< of the page's grant; 0 where there is no page
+    /// Of the chunks that are there, 0 for others; or none: their commits come later.
+    std::vector<std::uint64_t> digests;
+    bool operator==(const Ahead&) const = default;
+  };
   KeyList keys;  ///< each passed CacheEngineKey::validate
   MemoryFormat fmt = MemoryFormat::kKv2ltd;
   std::vector<std::int64_t> shape;  ///< of a full chunk
@@ -57,6 +66,7 @@ struct AllocRequest {
   std::optional<Async> async;
   std::optional<Baton> baton;
   std::optional<Eager> eager;
+  std::optional<Ahead> ahead;
   bool operator==(const AllocRequest&) const = default;
 };
 
@@ -65,7 +75,9 @@ enum class KeyState : std::uint8_t {
   kGranted = 0,    ///< write page remote_indexes[i] under generations[i]
   kCommitted = 1,  ///< already there: leave it out
   kInFlight = 2,   ///< another put is writing it: leave it out, await a ChunkUpdate
-  kPlaced = 3,  ///< its eager bytes are in page remote_indexes[i] under generations[i], committed
+  /// What came with the request, or lay there already, is in page remote_indexes[i] under
+  /// generations[i], committed.
+  kPlaced = 3,
 };
 
 struct AllocResponse {
@@ -459,12 +471,35 @@ struct GroupNotif {
   bool operator==(const GroupNotif&) const = default;
 };
 
+// ---- Baton's own, since version 5 ---------------------------------------------------------------
+
+/// Sender → receiver: grant me so many more pages, before I name keys for them.
+struct AheadRequest {
+  static constexpr const char* kType = "BatonAheadRequest";
+  Parties parties;
+  std::uint64_t sequence = 0;  ///< counts the sender's requests; echoed
+  std::uint32_t count = 0;     ///< at least 1
+  bool operator==(const AheadRequest&) const = default;
+};
+
+/// Receiver → sender: these, perhaps fewer, perhaps none.
+struct AheadGrant {
+  static constexpr const char* kType = "BatonAheadGrant";
+  std::uint64_t sequence = 0;
+  std::uint32_t code = 0;  ///< absl::StatusCode; 0 is OK; otherwise the lists are empty
+  std::string message;
+  std::vector<std::uint32_t> pages;
+  std::vector<std::uint64_t> generations;
+  bool operator==(const AheadGrant&) const = default;
+};
+
 using Message =
     std::variant<AllocRequest, AllocResponse, ProxyNotif, CancelNotif, CacheQueryRequest,
                  CacheQueryResponse, NixlInitRequest, NixlInitResponse, NixlMemRegRequest,
                  NixlMemRegResponse, Hello, Welcome, Refusal, OpenRequest, OpenResponse,
                  CommitRequest, CommitResponse, ChunkUpdate, DrainNotif, DrainAck, ReleaseNotif,
                  Heartbeat, HeartbeatAck, EndNotif, DrainRequest, FailNotif, GroupJoin,
-                 GroupJoinAck, GroupNotif, ReadRequest, ReadResponse, ReadRelease, ReadReleaseAck>;
+                 GroupJoinAck, GroupNotif, ReadRequest, ReadResponse, ReadRelease, ReadReleaseAck,
+                 AheadRequest, AheadGrant>;
 
 }  // namespace baton::wire

@@ -98,5 +98,6 @@ class LargePut {
 void run_put_shm_cases(Run& run);
 void run_put_tcp_cases(Run& run);
 void run_put_ucx_cases(Run& run);
+void run_put_inplace_case(Run& run);
 
 }  // namespace baton::bench

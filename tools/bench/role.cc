@@ -27,6 +27,9 @@ struct Kind {
 
 constexpr Kind kKinds[] = {
     {"sender", make_sender},
+#ifdef BATON_WITH_LLAMA
+    {"exporter", make_exporter},
+#endif
     {"receiver", make_receiver},
     {"memory", make_memory},
     {"copier", make_copier},

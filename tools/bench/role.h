@@ -25,6 +25,7 @@ class Role {
 
 /// Baton's own two ends.
 std::unique_ptr<Role> make_sender(const Json& arguments);
+std::unique_ptr<Role> make_exporter(const Json& arguments);
 std::unique_ptr<Role> make_receiver(const Json& arguments);
 /// A buffer that other processes map, as a receiver's is.
 std::unique_ptr<Role> make_memory(const Json& arguments);

@@ -94,12 +94,13 @@ void PrefillWorker::open(PrefillJob job) {
   prefill->to.receiver_init_port = {job.init_port};
   prefill->to.receiver_alloc_port = {job.alloc_port};
   prefill->job = std::move(job);
-  backend_->open_request_async({.to = prefill->to, .keys = prefill->keys, .timeout = std::nullopt},
-                               [this, prefill](StatusOr<RequestHandle> request) {
-                                 prefill->admission_ms = ms_since(prefill->arrived);
-                                 prefill->request = std::move(request);
-                                 admitted_.push(prefill);
-                               });
+  backend_->open_request_async(
+      {.to = prefill->to, .keys = prefill->keys, .timeout = std::nullopt, .in_place = true},
+      [this, prefill](StatusOr<RequestHandle> request) {
+        prefill->admission_ms = ms_since(prefill->arrived);
+        prefill->request = std::move(request);
+        admitted_.push(prefill);
+      });
 }
 
 Status PrefillWorker::put_batch(Prefill& prefill, bool is_last) {

@@ -25,6 +25,8 @@ struct LoopbackOptions {
   Duration fence_delay = Duration::zero();
   /// What digests_writes() says.
   bool digests_writes = true;
+  /// Whether map_pages() gives something.
+  bool maps_pages = false;
 };
 
 /// What a simulator decides about the data network, from one event to the next. Without one, the

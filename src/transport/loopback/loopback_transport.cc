@@ -214,6 +214,35 @@ void LoopbackTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> o
   submit(receiver, std::move(ops), std::move(done));
 }
 
+namespace {
+
+/// Of a buffer in this process, while its owner lives.
+class LoopbackPages final : public MappedPages {
+ public:
+  LoopbackPages(const LoopbackHub& hub, const PeerId& receiver) : hub_(hub), receiver_(receiver) {}
+  std::span<std::byte> page(std::uint32_t page) const override {
+    const LoopbackTransport* owner = hub_.find(receiver_);
+    return owner == nullptr ? std::span<std::byte>() : owner->page(page);
+  }
+
+ private:
+  const LoopbackHub& hub_;
+  const PeerId receiver_;
+};
+
+}  // namespace
+
+std::shared_ptr<const MappedPages> LoopbackTransport::map_pages(const PeerId& receiver) {
+  return hub_.options().maps_pages && links_.contains(receiver)
+             ? std::make_shared<LoopbackPages>(hub_, receiver)
+             : nullptr;
+}
+
+std::span<std::byte> LoopbackTransport::page(std::uint32_t page) const {
+  return buffer_ != nullptr && page < buffer_->page_count() ? buffer_->page(page)
+                                                            : std::span<std::byte>();
+}
+
 void LoopbackTransport::disconnect(const PeerId& receiver) {
   const Status why = absl::CancelledError(fmt::format("disconnected from {}", receiver.brief()));
   if (auto attempt = attempts_.extract(receiver)) {

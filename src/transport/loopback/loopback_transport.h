@@ -50,6 +50,7 @@ class LoopbackTransport final : public Transport {
                Done done) override;
   void write_batch(const PeerId& receiver, std::vector<WriteOp> ops, Done done) override;
   void read_batch(const PeerId& receiver, std::vector<ReadOp> ops, Done done) override;
+  std::shared_ptr<const MappedPages> map_pages(const PeerId& receiver) override;
   void disconnect(const PeerId& receiver) override;
   void close() override;
   void join() override;
@@ -72,6 +73,8 @@ class LoopbackTransport final : public Transport {
   void land_late(const LateWrite& late);
   /// How often `writer` was fenced here.
   std::uint64_t fences_of(const PeerId& writer) const;
+  /// Of the attached buffer; empty if there is none.
+  std::span<std::byte> page(std::uint32_t page) const;
   /// The hub killed this process.
   void die();
 

@@ -210,14 +210,21 @@ void ReceiverLink::say_mapped() {
 }
 
 void ReceiverLink::release_on_loop() {
-  mapping_.reset();
   reactor_.cancel(std::exchange(deadline_, kNoTimer));
   pidfd_.close_on_loop();
-  // Only now, with the mapping gone. A receiver that is gone already misses nothing.
-  send_packet(socket_.get(), encode_packet(ReleasedPacket{})).IgnoreError();
-  // The socket may have been inherited by a forked child, which must not keep it open.
-  shutdown(socket_.get(), SHUT_RDWR);
-  socket_.close_on_loop();
+  absl::AnyInvocable<void()> farewell = [socket = socket_.release_on_loop()] {
+    // A receiver that is gone already misses nothing.
+    send_packet(socket.get(), encode_packet(ReleasedPacket{})).IgnoreError();
+    // The socket may have been inherited by a forked child, which must not keep it open.
+    shutdown(socket.get(), SHUT_RDWR);
+  };
+  if (mapping_ == nullptr) {
+    farewell();
+    return;
+  }
+  // Only when it is unmapped; and it isn't while a MemoryObj lies in it.
+  mapping_->set_farewell(std::move(farewell));
+  mapping_.reset();
 }
 
 }  // namespace baton::transport::shm

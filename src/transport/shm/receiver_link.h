@@ -48,12 +48,13 @@ class ReceiverLink {
 
   const PeerId& peer() const { return ticket_.receiver; }
   ReceiverState state() const { return state_; }
-  /// Null until mapped.
-  const RemoteMapping* mapping() const { return mapping_.get(); }
+  /// Null until mapped. Whoever shares it puts `released` off.
+  const std::shared_ptr<RemoteMapping>& mapping() const { return mapping_; }
 
   /// kUnavailable unless connected. As Lane::send().
   Status tell_on_loop(std::string_view message);
-  /// Unmaps, says `released` and closes. The caller has ended all copies.
+  /// Lets go of the mapping, and says `released` and closes once nobody has it any more, inside
+  /// this call or later. The caller has ended all copies.
   void release_on_loop();
 
  private:
@@ -76,7 +77,7 @@ class ReceiverLink {
   ReceiverLinkOwner& owner_;
   ReceiverState state_ = ReceiverState::kHelloSent;
   TimerId deadline_ = kNoTimer;
-  std::unique_ptr<RemoteMapping> mapping_;
+  std::shared_ptr<RemoteMapping> mapping_;
   WatchedFd socket_;
   WatchedFd pidfd_;
   Lane lane_;

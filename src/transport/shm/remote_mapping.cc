@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include "src/base/checked.h"
 
@@ -72,6 +73,9 @@ StatusOr<std::unique_ptr<RemoteMapping>> RemoteMapping::map(UniqueFd memfd,
 
 RemoteMapping::~RemoteMapping() {
   munmap(data_, geometry_.file_bytes);
+  if (farewell_) {
+    farewell_();
+  }
 }
 
 StatusOr<bool> RemoteMapping::populate_slice() {
@@ -84,6 +88,17 @@ StatusOr<bool> RemoteMapping::populate_slice() {
   }
   populated_bytes_ += slice_bytes;
   return populated_bytes_ == geometry_.file_bytes;
+}
+
+std::span<std::byte> RemoteMapping::page(std::uint32_t page) const {
+  return page < geometry_.page_count ? std::span(at(page, 0), geometry_.page_bytes)
+                                     : std::span<std::byte>();
+}
+
+bool RemoteMapping::contains(std::span<const std::byte> range) const {
+  const std::less_equal<> before;
+  return before(data_, range.data()) &&
+         before(range.data() + range.size(), data_ + geometry_.file_bytes);
 }
 
 bool RemoteMapping::holds(std::uint32_t page, std::uint64_t offset_bytes,

@@ -1,13 +1,17 @@
 // The sender's view of a receiver's buffer.
 #pragma once
 
+#include <absl/functional/any_invocable.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "baton/status.h"
 #include "src/base/unique_fd.h"
+#include "src/transport/transport.h"
 
 namespace baton::transport::shm {
 
@@ -20,7 +24,7 @@ struct Geometry {
 
 /// A writable mapping of a peer's memfd. No child forked at any moment can write through it: it is
 /// kept out of forks (MADV_DONTFORK) before it becomes writable, and no descriptor is kept.
-class RemoteMapping {
+class RemoteMapping final : public MappedPages {
  public:
   /// What populate_slice() does in one call: about 3 ms.
   static constexpr std::size_t kPopulateSliceBytes = 32U << 20U;
@@ -28,7 +32,7 @@ class RemoteMapping {
   /// kDataLoss unless the file is sealed against shrinking and growing (touching a page beyond the
   /// end of a file is SIGBUS), as large as it is said to be, and holds all pages.
   static StatusOr<std::unique_ptr<RemoteMapping>> map(UniqueFd memfd, const Geometry& geometry);
-  ~RemoteMapping();
+  ~RemoteMapping() override;
   RemoteMapping(const RemoteMapping&) = delete;
   RemoteMapping& operator=(const RemoteMapping&) = delete;
 
@@ -43,6 +47,13 @@ class RemoteMapping {
     return data_ + page * geometry_.page_bytes + offset_bytes;
   }
   const Geometry& geometry() const { return geometry_; }
+  std::span<std::byte> page(std::uint32_t page) const override;
+  /// All of it inside this mapping.
+  bool contains(std::span<const std::byte> range) const;
+
+  /// Called once it is unmapped, on whichever thread lets go of it last: nothing is stored any
+  /// more.
+  void set_farewell(absl::AnyInvocable<void()> farewell) { farewell_ = std::move(farewell); }
 
  private:
   RemoteMapping(std::byte* data, const Geometry& geometry) : data_(data), geometry_(geometry) {}
@@ -50,6 +61,7 @@ class RemoteMapping {
   std::byte* const data_;
   const Geometry geometry_;
   std::size_t populated_bytes_ = 0;
+  absl::AnyInvocable<void()> farewell_;
 };
 
 }  // namespace baton::transport::shm

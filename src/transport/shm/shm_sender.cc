@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <string>
 #include <utility>
 
+#include "src/base/digest.h"
 #include "src/transport/post_done.h"
+#include "src/transport/shm/copy_kernel.h"
 
 namespace baton::transport::shm {
 namespace {
@@ -66,13 +69,41 @@ void ShmSender::write_batch(const PeerId& receiver, const std::vector<WriteOp>& 
   submit(receiver, ops, std::move(done));
 }
 
+/// With ordinary stores: the receiver is about to read what it was told of.
+Status ShmSender::write_at_once(const PeerId& receiver, const std::vector<WriteOp>& ops) const {
+  const std::shared_ptr<RemoteMapping> mapping = mapping_of(receiver);
+  if (mapping == nullptr) {
+    return absl::UnavailableError(fmt::format("shm: not connected to {}", receiver.brief()));
+  }
+  const auto pieces = plan(*mapping, ops);
+  if (!pieces.ok()) {
+    return pieces.status();
+  }
+  std::size_t bytes = 0;
+  for (const CopyPiece& piece : *pieces) {
+    bytes += piece.bytes;
+  }
+  if (bytes > Transport::kMaxBytesAtOnce) {
+    return absl::InvalidArgumentError(fmt::format(
+        "shm: {} bytes are to be written at once, {} may be", bytes, Transport::kMaxBytesAtOnce));
+  }
+  for (const CopyPiece& piece : *pieces) {
+    if (piece.digest != nullptr) {
+      *piece.digest = digest_of({piece.from, piece.bytes});
+    }
+    std::memcpy(piece.to, piece.from, piece.bytes);
+  }
+  publish_stores();
+  return absl::OkStatus();
+}
+
 void ShmSender::read_batch(const PeerId& receiver, const std::vector<ReadOp>& ops, Done done) {
   submit(receiver, ops, std::move(done));
 }
 
 template <typename Op>
 void ShmSender::submit(const PeerId& receiver, const std::vector<Op>& ops, Done done) {
-  const RemoteMapping* mapping = mapping_of(receiver);
+  const std::shared_ptr<RemoteMapping> mapping = mapping_of(receiver);
   if (mapping == nullptr) {
     post_done(reactor_, std::move(done),
               absl::UnavailableError(fmt::format("shm: not connected to {}", receiver.brief())));
@@ -136,7 +167,11 @@ bool ShmSender::end(const PeerId& receiver, const Status& why) {
   return was_connected;
 }
 
-const RemoteMapping* ShmSender::mapping_of(const PeerId& receiver) const {
+std::shared_ptr<const MappedPages> ShmSender::map_pages(const PeerId& receiver) const {
+  return mapping_of(receiver);
+}
+
+std::shared_ptr<RemoteMapping> ShmSender::mapping_of(const PeerId& receiver) const {
   const auto found = connections_.find(receiver);
   const bool connected =
       found != connections_.end() && found->second.link->state() == ReceiverState::kConnected;
@@ -149,7 +184,7 @@ StatusOr<std::vector<CopyPiece>> ShmSender::plan(const RemoteMapping& mapping,
   std::vector<CopyPiece> pieces;
   pieces.reserve(ops.size());
   for (const Op& op : ops) {
-    if (!buffer_.contains(op.local)) {
+    if (!buffer_.contains(op.local) && !mapping.contains(op.local)) {
       return absl::InvalidArgumentError(fmt::format(
           "shm: a local range of {} bytes for page {} is not inside the attached buffer",
           op.local.size(), op.page));

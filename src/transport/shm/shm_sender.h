@@ -23,8 +23,10 @@ class ShmSender final : private ReceiverLinkOwner {
 
   void connect(const PeerId& receiver, std::string_view ticket, TimePoint deadline, Done done);
   void write_batch(const PeerId& receiver, const std::vector<WriteOp>& ops, Done done);
+  Status write_at_once(const PeerId& receiver, const std::vector<WriteOp>& ops) const;
   void read_batch(const PeerId& receiver, const std::vector<ReadOp>& ops, Done done);
   Status tell(const PeerId& receiver, std::string_view message);
+  std::shared_ptr<const MappedPages> map_pages(const PeerId& receiver) const;
   void disconnect(const PeerId& receiver);
   void close();
 
@@ -40,7 +42,7 @@ class ShmSender final : private ReceiverLinkOwner {
 
   StatusOr<std::unique_ptr<ReceiverLink>> open_link(const PeerId& receiver, std::string_view ticket,
                                                     TimePoint deadline);
-  const RemoteMapping* mapping_of(const PeerId& receiver) const;
+  std::shared_ptr<RemoteMapping> mapping_of(const PeerId& receiver) const;
   template <typename Op>
   void submit(const PeerId& receiver, const std::vector<Op>& ops, Done done);
   template <typename Op>

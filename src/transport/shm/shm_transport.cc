@@ -38,6 +38,15 @@ bool ShmTransport::can_serve(std::string_view offer) const {
   return sender && host_.can_serve(*sender);
 }
 
+Status ShmTransport::write_at_once(const PeerId& receiver, const std::vector<WriteOp>& ops) {
+  return sender_ == nullptr ? Transport::write_at_once(receiver, ops)
+                            : sender_->write_at_once(receiver, ops);
+}
+
+std::shared_ptr<const MappedPages> ShmTransport::map_pages(const PeerId& receiver) {
+  return sender_ == nullptr ? nullptr : sender_->map_pages(receiver);
+}
+
 Status ShmTransport::tell_receiver(const PeerId& receiver, std::string_view message) {
   Status status = usable();
   return status.ok() ? sender_->tell(receiver, message) : status;

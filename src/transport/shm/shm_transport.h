@@ -53,6 +53,8 @@ class ShmTransport final : public Transport {
   bool can_serve(std::string_view offer) const override;
 
   bool carries_messages() const override { return true; }
+  Status write_at_once(const PeerId& receiver, const std::vector<WriteOp>& ops) override;
+  std::shared_ptr<const MappedPages> map_pages(const PeerId& receiver) override;
   Status tell_receiver(const PeerId& receiver, std::string_view message) override;
   Status tell_writer(const PeerId& writer, std::string_view message) override;
 

@@ -82,8 +82,8 @@ baton_plant_also(drain-while-writing
 
 baton_plant(drain-after-failed-write P3 "a put drains although its write failed with the connection"
   src/sender/put_task_write.cc
-  [==[if (!slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {]==]
-  [==[if (!PLANTED && !slice.write_status.ok() && !absl::IsInvalidArgument(slice.write_status)) {]==])
+  [==[if (!write_status.ok() && !absl::IsInvalidArgument(write_status)) {]==]
+  [==[if (!PLANTED && !write_status.ok() && !absl::IsInvalidArgument(write_status)) {]==])
 
 baton_plant(evict-chunk-of-live-request P1 "a claimed chunk may be evicted while it is read"
   src/receiver/claims.cc
@@ -107,15 +107,13 @@ baton_plant_also(evict-chunk-of-live-request
 
 baton_plant(admit-piece-by-piece P4 "a request is admitted with the pages that are there"
   src/receiver/admission.cc
-  [==[return request.total_chunks <= pool_.available();]==]
-  [==[return request.total_chunks <= pool_.available() || (PLANTED && pool_.available() > 0);]==])
+  [==[return request.total_chunks <= room;]==]
+  [==[return request.total_chunks <= room || (PLANTED && pool_.available() > 0);]==])
 baton_plant_also(admit-piece-by-piece
   src/receiver/admission.cc
-  [==[pool_.reserve(request.total_chunks);
-    request.reserved = request.total_chunks;]==]
-  [==[request.reserved = PLANTED ? std::min(request.total_chunks, pool_.available())
-                               : request.total_chunks;
-    pool_.reserve(request.reserved);]==])
+  [==[request.reserved = request.total_chunks - request.brought;]==]
+  [==[request.reserved = PLANTED ? std::min(request.total_chunks - request.brought, pool_.available())
+                               : request.total_chunks - request.brought;]==])
 
 baton_plant(admit-ranks-separately P4 "each rank of a TP group admits for itself"
   src/receiver/receiver_group.cc

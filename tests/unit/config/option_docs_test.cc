@@ -71,7 +71,9 @@ TEST(OptionDocs, Defaults) {
       {"pd_group_leader_host", ""},
       {"pd_proxy_kind", "stock"},
       {"pd_protocol_min", "1"},
-      {"pd_protocol_max", "4"},
+      {"pd_pages_ahead", "8"},
+      {"pd_max_peer_pages_ahead", "64"},
+      {"pd_protocol_max", "5"},
   };
   std::map<std::string, std::string> documented;
   for (const OptionDoc& doc : option_docs()) {

@@ -81,7 +81,7 @@ TEST(ValidateOptions, ProtocolVersionsAreARange) {
       receiver(), [](Options& o) { o.pd_protocol_min = 0; }, "pd_protocol_min is 0");
   expect_refused(
       sender(), [](Options& o) { o.pd_protocol_max = kProtocolVersions.max + 1; },
-      "pd_protocol_max is 5");
+      "pd_protocol_max is 6");
   const auto crossed = [](Options& o) {
     o.pd_protocol_min = 2;
     o.pd_protocol_max = 1;

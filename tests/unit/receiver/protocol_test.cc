@@ -248,7 +248,7 @@ TEST_F(ProtocolTest, TheHandshakeNamesWhatDiffers) {
   };
   auto hello = raw_.hello();
   hello.version_min = hello.version_max = 7;
-  EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("7 to 7"), HasSubstr("1 to 4")));
+  EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("7 to 7"), HasSubstr("1 to 5")));
   hello = raw_.hello();
   hello.layout.hash_scheme = "other-hash";
   EXPECT_THAT(refused(hello), ::testing::AllOf(HasSubstr("other-hash"), HasSubstr("test-hash-v1")));

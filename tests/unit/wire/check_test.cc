@@ -141,6 +141,44 @@ TEST(Check, EagerBytesAreTheChunksOwn) {
   EXPECT_TRUE(decode(encode(without_digests), Limits{}).ok());
 }
 
+TEST(Check, PagesAheadGoWithGenerationsAndDigests) {
+  using M = AllocRequest;
+  const auto refused = [](auto break_it, const char* complaint) {
+    expect_refused(samples::ahead_request(), break_it, complaint);
+  };
+  refused([](M& m) { m.ahead->pages.pop_back(); }, "field 'ahead_pages' has 1 elements");
+  refused([](M& m) { m.ahead->generations.pop_back(); }, "field 'ahead_generations' has 1");
+  refused([](M& m) { m.ahead->digests.pop_back(); }, "field 'ahead_digests' has 1 elements");
+  refused([](M& m) { m.ahead->pages[1] = -2; }, "field 'ahead_pages' [1] is -2");
+  refused([](M& m) { m.ahead->pages[1] = 1LL << 32U; }, "field 'ahead_pages' [1]");
+  refused([](M& m) { m.ahead->pages[1] = 7; }, "does not fit its generation 0");
+  refused([](M& m) { m.ahead->generations[1] = 7; }, "field 'ahead_pages' [1] is -1");
+  refused([](M& m) { m.ahead->digests[1] = 7; }, "generation 0 and digest");
+  refused([](M& m) { m.baton.reset(); }, "field 'ahead_pages' needs");
+  AllocRequest both = samples::eager_request();
+  both.ahead = samples::ahead_request().ahead;
+  EXPECT_FALSE(decode(encode(both), Limits{}).ok());
+  AllocRequest without_digests = samples::ahead_request();
+  without_digests.ahead->digests.clear();
+  EXPECT_TRUE(decode(encode(without_digests), Limits{}).ok());
+}
+
+TEST(Check, AheadRequestAndGrant) {
+  expect_refused(
+      AheadRequest{samples::parties(), 1, 1}, [](AheadRequest& m) { m.count = 0; },
+      "field 'count' is 0");
+  expect_refused(
+      AheadRequest{samples::parties(), 1, 1}, [](AheadRequest& m) { m.sequence = 0; },
+      "field 'sequence' is 0");
+  const auto refused = [](auto break_it, const char* complaint) {
+    expect_refused(AheadGrant{1, 0, "", {4, 5}, {6, 7}}, break_it, complaint);
+  };
+  refused([](AheadGrant& m) { m.generations.pop_back(); }, "field 'generations' has 1 elements");
+  refused([](AheadGrant& m) { m.generations[1] = 0; }, "field 'generations' is 0");
+  refused([](AheadGrant& m) { m.code = 8; }, "although 'code' is 8");
+  refused([](AheadGrant& m) { m.code = 17; }, "field 'code' is 17");
+}
+
 TEST(Check, CacheQueryResponse) {
   using M = CacheQueryResponse;
   const M good{samples::keys(), {0, 1}};

@@ -45,7 +45,9 @@ TEST(Codec, TheTypeStandsFirst) {
     Writer start;
     start.str("type");
     start.str(type_name(message));
-    EXPECT_EQ(encode(message).substr(1, start.bytes().size()), start.bytes());
+    const std::string bytes = encode(message);
+    const std::size_t head = bytes[0] == '\xDE' ? 3 : 1;  // A map of 16 fields or more, or fewer.
+    EXPECT_EQ(bytes.substr(head, start.bytes().size()), start.bytes());
   }
 }
 

@@ -47,6 +47,13 @@ inline AllocRequest eager_request() {
   return m;
 }
 
+/// The first chunk lies in a page ahead, the second nowhere yet.
+inline AllocRequest ahead_request() {
+  AllocRequest m = alloc_request();
+  m.ahead = AllocRequest::Ahead{{0, -1}, {1ULL << 40U, 0}, {UINT64_MAX, 0}};
+  return m;
+}
+
 inline AllocResponse placed_response() {
   AllocResponse m;
   m.remote_indexes = {3, -1};
@@ -126,6 +133,7 @@ inline std::vector<Message> all() {
   return {
       alloc_request(),
       eager_request(),
+      ahead_request(),
       sync,
       placed_response(),
       alloc_response(),
@@ -173,6 +181,9 @@ inline std::vector<Message> all() {
       ReadResponse{9, 8, "300 reads are under way", {}, {}, {}, {}, {}},
       ReadRelease{parties(), 9},
       ReadReleaseAck{9, 0, ""},
+      AheadRequest{parties(), 3, 8},
+      AheadGrant{3, 0, "", {0, UINT32_MAX}, {5, 1ULL << 33U}},
+      AheadGrant{4, 9, "version 5 is needed", {}, {}},
   };
 }
 
