@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <future>
+#include <utility>
 
 namespace baton {
 namespace {
@@ -79,17 +80,17 @@ void EventLoop::run_sync(Task task) {
 }
 
 void EventLoop::post(Task task) {
-  bool was_empty = false;
+  bool must_wake = false;
   {
     const MutexLock lock(mutex_);
     if (stopped_) {
       return;
     }
-    was_empty = posted_.empty();
     posted_.push_back(std::move(task));
+    must_wake = std::exchange(sleeps_, false);
   }
-  // The loop looks at the queue before it sleeps, so its own posts need no wake-up.
-  if (was_empty && !on_loop()) {
+  // The loop looks at the queue before it sleeps, and all the time while it spins.
+  if (must_wake) {
     eventfd_write(wake_.get(), 1);
   }
 }
@@ -195,26 +196,41 @@ int EventLoop::wait_ms() const {
   return static_cast<int>(std::clamp<std::int64_t>(left_ms, 0, 60'000));
 }
 
+int EventLoop::sleep(std::span<epoll_event> events) {
+  {
+    const MutexLock lock(mutex_);
+    sleeps_ = posted_.empty() && !stopped_;
+    if (!sleeps_) {
+      return 0;
+    }
+  }
+  const int count =
+      epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms());
+  const MutexLock lock(mutex_);
+  sleeps_ = false;
+  return count;
+}
+
 int EventLoop::wait_for_events(std::span<epoll_event> events, int timeout_ms) {
-  const auto poll = [&](int time_ms) {
-    return epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), time_ms);
+  const auto poll = [&] {
+    return epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
   };
   if (timeout_ms == 0) {
-    return poll(0);
+    return poll();
   }
   const TimePoint begun = now();
   const Duration spin = std::max(spin_, events_are_dense_ ? kBriefSpin : Duration::zero());
   int count = 0;
   bool over = false;
   while (!over && now() - begun < spin) {
-    count = poll(0);
+    count = poll();
     over = count != 0 || has_posted();
     if (!over) {
       std::this_thread::yield();  // Whoever is to bring the next event may need this processor.
     }
   }
   if (!over) {
-    count = poll(wait_ms());
+    count = sleep(events);
   }
   events_are_dense_ = now() - begun < kDenseWait;
   return count;

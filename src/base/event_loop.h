@@ -60,15 +60,19 @@ class EventLoop final : public Reactor {
   int wait_for_events(std::span<epoll_event> events, int timeout_ms);
   int wait_ms() const;
   bool has_posted() const;
+  /// Until the next timer, or the next event. Not if something was posted.
+  int sleep(std::span<epoll_event> events);
 
   const std::string thread_name_;
   const Duration spin_;
   UniqueFd epoll_;
-  UniqueFd wake_;  // eventfd: written when the queue becomes non-empty
+  UniqueFd wake_;  // eventfd: written when something is posted while the loop sleeps
 
   mutable Mutex mutex_;
   std::vector<Task> posted_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  /// It is in epoll_wait, or about to be, and nobody has woken it: who posts must.
+  bool sleeps_ ABSL_GUARDED_BY(mutex_) = false;
 
   // On the loop only.
   bool events_are_dense_ = false;  // the last wait was short

@@ -21,6 +21,7 @@
 #include "src/sender/resend_timer.h"
 #include "src/sender/stock_link.h"
 #include "src/sender/stock_query.h"
+#include "src/sender/write_window.h"
 #include "src/transport/transport.h"
 #include "src/wire/messages.h"
 
@@ -71,6 +72,8 @@ class PeerLink {
   const wire::Welcome& welcome() const { return welcome_; }
   wire::Parties parties() const { return {config_.epoch, welcome_.epoch}; }
   transport::Transport& transport() const { return *transport_; }
+  /// What all puts to that receiver write through.
+  WriteWindow& window() { return window_; }
   /// While ready: over whatever was agreed on.
   void write_batch(std::vector<transport::WriteOp> ops, transport::Done done);
   Status write_at_once(const std::vector<transport::WriteOp>& ops);
@@ -213,6 +216,8 @@ class PeerLink {
   bool uses_lane_ = false;              // while ready: messages go over the data connection
   transport::StockPlane* const plane_;  // null: LMCache's receivers are refused
   bool is_stock_ = false;
+  static constexpr std::size_t kMaxBytesUnderWay = std::size_t{32} << 20U;
+  WriteWindow window_{kMaxBytesUnderWay};
   /// Of the current attempt: what a former one has left in queues must not run.
   std::unique_ptr<Lifetime> attempt_;
   std::unique_ptr<StockLink> stock_;  // until the receiver turns out to be Baton's

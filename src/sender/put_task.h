@@ -124,6 +124,7 @@ class PutTask {
     /// sets some of them until its `done`.
     std::shared_ptr<std::vector<std::uint64_t>> digests;
     std::size_t steps_left = 0;  // its write, and each digest that the transport doesn't take
+    std::size_t bytes = 0;
     Status write_status;
     bool sent = false;  // its CommitRequest
     bool acknowledged = false;
@@ -152,7 +153,7 @@ class PutTask {
   void on_news(const Status& taken);
   void repeat();
   void pump();
-  void start_slice(std::vector<std::size_t> grants);
+  void start_slice(std::vector<std::size_t> grants, std::size_t bytes);
   void take_digest(std::uint32_t number, std::size_t index);
   void on_slice_step(std::uint32_t number);
   void on_slices_idle();
@@ -191,9 +192,10 @@ class PutTask {
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;
   std::vector<Grant> grants_;
-  std::size_t next_grant_ = 0;   // first one that is in no slice yet
-  std::size_t bytes_left_ = 0;   // of those that are in none
-  std::deque<Slice> slices_;     // all of them, by number
+  std::size_t next_grant_ = 0;  // first one that is in no slice yet
+  std::size_t bytes_left_ = 0;  // of those that are in none
+  std::deque<Slice> slices_;    // all of them, by number
+  bool waits_for_window_ = false;
   std::size_t slices_busy_ = 0;  // writing or being digested; and pages ahead being filled
   std::size_t slices_open_ = 0;  // not acknowledged yet
   /// What the receiver has said of each key.

@@ -64,6 +64,7 @@ void PutTask::on_slices_idle() {
   }
   // What the former incarnation granted is gone with it.
   leave_places(true);
+  waits_for_window_ = false;
   grants_.clear();
   next_grant_ = 0;
   bytes_left_ = 0;

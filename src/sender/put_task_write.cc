@@ -28,26 +28,37 @@ std::span<const std::byte> PutTask::bytes_of(const Grant& grant) const {
 }
 
 void PutTask::pump() {
-  while (state_ == State::kWriting && next_grant_ < grants_.size() &&
+  while (state_ == State::kWriting && next_grant_ < grants_.size() && !waits_for_window_ &&
          slices_busy_ < kMaxBusySlices) {
     const std::size_t most_bytes =
         std::clamp(bytes_left_ / kSliceShare, kMinSliceBytes, kMaxSliceBytes);
     std::vector<std::size_t> members;
     std::size_t bytes = 0;
-    while (next_grant_ < grants_.size() && members.size() < kSliceChunks &&
-           (members.empty() || bytes + bytes_of(grants_[next_grant_]).size() <= most_bytes)) {
-      bytes += bytes_of(grants_[next_grant_]).size();
-      members.push_back(next_grant_++);
+    for (std::size_t next = next_grant_;
+         next < grants_.size() && members.size() < kSliceChunks &&
+         (members.empty() || bytes + bytes_of(grants_[next]).size() <= most_bytes);
+         ++next) {
+      bytes += bytes_of(grants_[next]).size();
+      members.push_back(next);
     }
+    if (!link_.window().enter(bytes, lifetime_.guard([this] {
+          waits_for_window_ = false;
+          pump();
+        }))) {
+      waits_for_window_ = true;  // Others' slices are under way, or it is their turn.
+      return;
+    }
+    next_grant_ += members.size();
     bytes_left_ -= bytes;
-    start_slice(std::move(members));
+    start_slice(std::move(members), bytes);
   }
 }
 
-void PutTask::start_slice(std::vector<std::size_t> members) {
+void PutTask::start_slice(std::vector<std::size_t> members, std::size_t bytes) {
   const auto number = static_cast<std::uint32_t>(slices_.size());
   Slice& slice = slices_.emplace_back();
   slice.grants = std::move(members);
+  slice.bytes = bytes;
   slice.steps_left = 1;
   const bool wants_digests = link_.welcome().digests;
   if (wants_digests) {
@@ -102,10 +113,13 @@ void PutTask::on_slice_step(std::uint32_t number) {
     return;
   }
   --slices_busy_;
-  if (drains_after(slice.write_status)) {
+  const std::size_t bytes = slice.bytes;
+  if (drains_after(Status(slice.write_status))) {
+    link_.window().leave(bytes);
     return;
   }
   commit_slice(number);
+  link_.window().leave(bytes);
   pump();
   update_state();
 }

@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::string_view kTicketPrefix = "loopback-";
 
+/// Between two looks whether a mapping is gone.
+constexpr Duration kMappingPause = std::chrono::milliseconds(1);
+
 std::string encode_ticket(std::uint64_t number) {
   return fmt::format("loopback-{}", number);
 }
@@ -94,12 +97,23 @@ void LoopbackTransport::revoke(const PeerId& peer, Task fenced) {
                              fmt::format("peer {} revoked the right to write", self_.brief())));
   }
   const std::uint64_t id = next_fence_++;
-  const TimerId timer = scheduler_.run_after(hub_.fence_delay(self_, peer), [this, id] {
-    Fence proven = std::move(fences_.at(id));
+  const TimerId timer = schedule_fence(id, hub_.fence_delay(self_, peer));
+  fences_.emplace(id, Fence{timer, peer, std::move(fenced)});
+}
+
+TimerId LoopbackTransport::schedule_fence(std::uint64_t id, Duration delay) {
+  return scheduler_.run_after(delay, [this, id] {
+    Fence& due = fences_.at(id);
+    LoopbackTransport* writer = hub_.find(due.peer);
+    if (writer != nullptr && writer->has_mapped(self_)) {
+      due.timer = schedule_fence(id, kMappingPause);
+      return;
+    }
+    Fence proven = std::move(due);
     fences_.erase(id);
     ++fenced_[proven.peer];
     lingering_.erase(proven.peer);
-    if (LoopbackTransport* writer = hub_.find(proven.peer)) {
+    if (writer != nullptr) {
       writer->cut(self_);
     }
     if (LoopbackConditions* conditions = hub_.conditions(); conditions != nullptr) {
@@ -107,7 +121,18 @@ void LoopbackTransport::revoke(const PeerId& peer, Task fenced) {
     }
     proven.fenced();
   });
-  fences_.emplace(id, Fence{timer, peer, std::move(fenced)});
+}
+
+/// In a page of that receiver's, which is mapped here.
+bool LoopbackTransport::lies_at(const PeerId& receiver, std::span<const std::byte> range) const {
+  const LoopbackTransport* owner = hub_.find(receiver);
+  return hub_.options().maps_pages && owner != nullptr && owner->buffer_ != nullptr &&
+         owner->buffer_->contains(range);
+}
+
+bool LoopbackTransport::has_mapped(const PeerId& receiver) const {
+  const auto found = mapped_.find(receiver);
+  return found != mapped_.end() && !found->second.expired();
 }
 
 void LoopbackTransport::lose_writer(const PeerId& writer, const Status& why, Tell tell_it) {
@@ -192,7 +217,7 @@ void LoopbackTransport::submit(const PeerId& receiver, std::vector<Op> ops, Done
   }
   Status verdict;
   for (const Op& op : ops) {
-    if (buffer_ == nullptr || !buffer_->contains(op.local)) {
+    if (buffer_ == nullptr || !(buffer_->contains(op.local) || lies_at(receiver, op.local))) {
       verdict.Update(absl::InvalidArgumentError(
           fmt::format("a local range of {} bytes for page {} lies outside the attached buffer",
                       op.local.size(), op.page)));
@@ -233,9 +258,15 @@ class LoopbackPages final : public MappedPages {
 }  // namespace
 
 std::shared_ptr<const MappedPages> LoopbackTransport::map_pages(const PeerId& receiver) {
-  return hub_.options().maps_pages && links_.contains(receiver)
-             ? std::make_shared<LoopbackPages>(hub_, receiver)
-             : nullptr;
+  if (!hub_.options().maps_pages || !links_.contains(receiver)) {
+    return nullptr;
+  }
+  auto pages = mapped_[receiver].lock();
+  if (pages == nullptr) {
+    pages = std::make_shared<LoopbackPages>(hub_, receiver);
+    mapped_[receiver] = pages;
+  }
+  return pages;
 }
 
 std::span<std::byte> LoopbackTransport::page(std::uint32_t page) const {

@@ -73,6 +73,8 @@ class LoopbackTransport final : public Transport {
   void land_late(const LateWrite& late);
   /// How often `writer` was fenced here.
   std::uint64_t fences_of(const PeerId& writer) const;
+  /// Somebody here has `receiver`'s pages still.
+  bool has_mapped(const PeerId& receiver) const;
   /// Of the attached buffer; empty if there is none.
   std::span<std::byte> page(std::uint32_t page) const;
   /// The hub killed this process.
@@ -90,6 +92,7 @@ class LoopbackTransport final : public Transport {
     Task fenced;
   };
 
+  bool lies_at(const PeerId& receiver, std::span<const std::byte> range) const;
   void finish_connect(const PeerId& receiver);
   Status admit(const PeerId& writer, std::uint64_t ticket_number);
   template <typename Op>
@@ -102,6 +105,8 @@ class LoopbackTransport final : public Transport {
   void reject(const PeerId& peer, const std::string& what);
   bool guard_allows(const PeerId& writer, std::uint32_t page, std::uint64_t generation,
                     std::uint64_t offset_bytes, std::size_t length_bytes) const;
+  /// Proves the fence when its time has come, and nobody has a mapping any more.
+  TimerId schedule_fence(std::uint64_t id, Duration delay);
   void report_landing(const LoopbackConditions::Landing& landing);
   void end_links(const Status& why);
   void tell(absl::AnyInvocable<void(TransportObserver&)> news);
@@ -118,6 +123,7 @@ class LoopbackTransport final : public Transport {
   // Sending half.
   std::map<PeerId, Attempt> attempts_;
   std::map<PeerId, std::shared_ptr<LoopbackLink>> links_;
+  std::map<PeerId, std::weak_ptr<const MappedPages>> mapped_;  // as was last given out
   // Receiving half.
   std::map<PeerId, std::uint64_t> tickets_;
   std::set<PeerId> writers_;  // connected
