@@ -93,7 +93,8 @@ void ChunkPool::look_up(const wire::KeyList& keys, KeyBatch& batch) {
       const std::string_view key = keys[i];
       const std::uint32_t tag = tag_of(key);
       index_.prefetch(tag);
-      batch.entries[i] = {names_.read(key, batch.cursor), tag, false, nullptr};
+      const ChunkName name = names_.read(key, batch.cursor);
+      batch.entries[i] = {name, batch.cursor.split, tag, false, nullptr};
     }
     for (std::size_t i = begin; i < end; ++i) {
       if (const std::uint32_t page = index_.guess(batch.entries[i].tag); page != PageIndex::kNone) {
@@ -113,32 +114,15 @@ void ChunkPool::look_up(const wire::KeyList& keys, KeyBatch& batch) {
       }
     }
   }
-  find_duplicate(keys, batch);
+  batch.duplicate = batch.seen.find(
+      keys.size(), [&](std::uint32_t i) { return batch.entries[i].tag; },
+      [&](std::uint32_t i, std::uint32_t j) { return keys[i] == keys[j]; });
 }
 
 void ChunkPool::prefetch(std::uint32_t page) const {
   const auto* lines = reinterpret_cast<const std::byte*>(&chunks_[page]);
   __builtin_prefetch(lines, 1);
   __builtin_prefetch(lines + sizeof(Chunk) / 2, 1);
-}
-
-void ChunkPool::find_duplicate(const wire::KeyList& keys, KeyBatch& batch) const {
-  constexpr std::uint32_t kEmpty = std::numeric_limits<std::uint32_t>::max();
-  const std::size_t slots = std::bit_ceil(2 * keys.size() + 1);
-  batch.duplicate = -1;
-  batch.seen_tags.assign(slots, kEmpty);
-  for (std::uint32_t i = 0; i < keys.size(); ++i) {
-    const std::uint32_t tag = batch.entries[i].tag;
-    std::size_t at = tag & (slots - 1);
-    for (; batch.seen_tags[at] != kEmpty; at = (at + 1) & (slots - 1)) {
-      const std::uint32_t other = batch.seen_tags[at];
-      if (batch.entries[other].tag == tag && keys[other] == keys[i]) {
-        batch.duplicate = i;
-        return;
-      }
-    }
-    batch.seen_tags[at] = i;
-  }
 }
 
 // ---- reserving and granting --------------------------------------------------------------------
@@ -171,14 +155,14 @@ Chunk& ChunkPool::grant(std::string_view key, const TensorMeta& meta, std::size_
                         const Writer& writer) {
   ChunkNames::Cursor cursor;
   ChunkName name = names_.read(key, cursor);
-  names_.acquire(key, name, cursor);
+  names_.acquire(key, name, cursor.split, cursor);
   return grant(name, tag_of(key), meta, bytes, writer);
 }
 
 Chunk& ChunkPool::grant(std::string_view key, KeyBatch& batch, std::size_t index,
                         const TensorMeta& meta, std::size_t bytes, const Writer& writer) {
   KeyBatch::Entry& entry = batch.entries[index];
-  names_.acquire(key, entry.name, batch.cursor);
+  names_.acquire(key, entry.name, entry.split, batch.cursor);
   entry.chunk = &grant(entry.name, entry.tag, meta, bytes, writer);
   return *entry.chunk;
 }

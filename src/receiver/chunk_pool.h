@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "baton/tensor_meta.h"
+#include "src/base/duplicates.h"
 #include "src/base/epoch.h"
 #include "src/base/huge_pages.h"
 #include "src/base/keyed_hash.h"
@@ -78,6 +79,7 @@ static_assert(sizeof(Chunk) == 128);
 struct KeyBatch {
   struct Entry {
     ChunkName name;
+    std::uint32_t split = 0;  ///< the cursor's when the name was read
     std::uint32_t tag = 0;
     /// The request that the keys are looked up for holds the chunk.
     bool is_held = false;
@@ -87,8 +89,8 @@ struct KeyBatch {
   /// The position of a key that stands before it, too; or -1.
   std::int64_t duplicate = -1;
 
-  ChunkNames::Cursor cursor;             // the pool's
-  std::vector<std::uint32_t> seen_tags;  // likewise: a hash table of positions
+  ChunkNames::Cursor cursor;  // the pool's
+  Duplicates seen;            // likewise
 };
 
 /// Pages, chunks and reservations, with exact accounting. All methods on the loop.
@@ -207,7 +209,6 @@ class ChunkPool {
   Chunk* find(const ChunkName& name, std::uint32_t tag);
   Chunk& grant(const ChunkName& name, std::uint32_t tag, const TensorMeta& meta, std::size_t bytes,
                const Writer& writer);
-  void find_duplicate(const wire::KeyList& keys, KeyBatch& batch) const;
 
   RegisteredBuffer& buffer_;
   const bool poison_pages_;
