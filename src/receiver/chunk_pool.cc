@@ -87,21 +87,16 @@ void ChunkPool::look_up(const wire::KeyList& keys, KeyBatch& batch) {
   batch.cursor = {};
   batch.entries.resize(keys.size());
   std::uint32_t missed = 0;
+  read_names(keys, 0, batch);
   for (std::size_t begin = 0; begin < keys.size(); begin += kBlock) {
     const std::size_t end = std::min(begin + kBlock, keys.size());
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::string_view key = keys[i];
-      const std::uint32_t tag = tag_of(key);
-      index_.prefetch(tag);
-      const ChunkName name = names_.read(key, batch.cursor);
-      batch.entries[i] = {name, batch.cursor.split, tag, false, nullptr};
-    }
     for (std::size_t i = begin; i < end; ++i) {
       if (const std::uint32_t page = index_.guess(batch.entries[i].tag); page != PageIndex::kNone) {
         __builtin_prefetch(&chunks_[page], 1);  // A hold touches the first line alone.
         retained_.prefetch(page);
       }
     }
+    read_names(keys, end, batch);  // Of the next ones, while all that is fetched.
     for (std::size_t i = begin; i < end; ++i) {
       KeyBatch::Entry& entry = batch.entries[i];
       entry.chunk = find(entry.name, entry.tag);
@@ -117,6 +112,17 @@ void ChunkPool::look_up(const wire::KeyList& keys, KeyBatch& batch) {
   batch.duplicate = batch.seen.find(
       keys.size(), [&](std::uint32_t i) { return batch.entries[i].tag; },
       [&](std::uint32_t i, std::uint32_t j) { return keys[i] == keys[j]; });
+}
+
+void ChunkPool::read_names(const wire::KeyList& keys, std::size_t begin, KeyBatch& batch) {
+  const std::size_t end = std::min(begin + kBlock, keys.size());
+  for (std::size_t i = begin; i < end; ++i) {
+    const std::string_view key = keys[i];
+    const std::uint32_t tag = tag_of(key);
+    index_.prefetch(tag);
+    const ChunkName name = names_.read(key, batch.cursor);
+    batch.entries[i] = {name, batch.cursor.split, tag, false, nullptr};
+  }
 }
 
 void ChunkPool::prefetch(std::uint32_t page) const {
@@ -137,12 +143,40 @@ void ChunkPool::unreserve(std::uint32_t pages) {
   reserved_ -= pages;
 }
 
+void ChunkPool::prefetch_victims(std::uint32_t first) {
+  constexpr int kAhead = 8;  // Twice, for the slot is known once the record is there.
+  const auto fetch = [this](std::uint32_t page) {
+    if (page < chunks_.size()) {  // Not the list's end.
+      prefetch(page);
+    }
+  };
+  if (first != next_victim_) {
+    near_victim_ = first;
+    for (int i = 0; i < kAhead; ++i) {
+      near_victim_ = retained_.next(near_victim_);
+      fetch(near_victim_);
+    }
+    far_victim_ = near_victim_;
+    for (int i = 0; i < kAhead; ++i) {
+      far_victim_ = retained_.next(far_victim_);
+      fetch(far_victim_);
+    }
+  } else {
+    near_victim_ = retained_.next(near_victim_);
+    far_victim_ = retained_.next(far_victim_);
+    fetch(far_victim_);
+  }
+  if (near_victim_ < chunks_.size()) {
+    index_.prefetch(chunks_[near_victim_].tag);
+  }
+  next_victim_ = retained_.next(first);
+}
+
 std::uint32_t ChunkPool::take_page() {
   if (allocator_.free_count() == 0) {
-    evict(chunks_[retained_.front()]);
-    if (!retained_.empty()) {
-      prefetch(retained_.front());  // Most likely the next one to go.
-    }
+    const std::uint32_t page = retained_.front();
+    prefetch_victims(page);
+    evict(chunks_[page]);
   }
   std::uint32_t page = 0;
   const bool taken = allocator_.take({&page, 1});

@@ -202,6 +202,10 @@ class ChunkPool {
     return static_cast<std::uint32_t>(hash_(key) >> 32U);
   }
   void prefetch(std::uint32_t page) const;
+  /// Of the block of keys that begins there, if there is one.
+  void read_names(const wire::KeyList& keys, std::size_t begin, KeyBatch& batch);
+  /// `first` is evicted now, and most likely those behind it next: what that touches is fetched.
+  void prefetch_victims(std::uint32_t first);
   std::uint32_t take_page();
   void free_page(std::uint32_t page);
   void forget(Chunk& chunk);
@@ -219,6 +223,10 @@ class ChunkPool {
   ChunkNames names_;
   ChunkMetas metas_;
   LruList retained_;
+  // Guesses. Who is held meanwhile leaves the list, and one of these may be none of it any more.
+  std::uint32_t next_victim_ = PageIndex::kNone;
+  std::uint32_t near_victim_ = 0;
+  std::uint32_t far_victim_ = 0;
   std::uint64_t last_generation_ = 0;
   std::uint32_t granted_ = 0;
   std::uint32_t quarantined_ = 0;
