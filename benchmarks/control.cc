@@ -227,17 +227,21 @@ void run_put(Index& index, const std::vector<std::string>& keys, const std::stri
   const std::uint64_t id = index.next_put_id();
   const std::string suffix = fmt::format(" {:>4} keys", keys.size());
   const wire::Message asked = request_for(keys, id);
-  const auto encoded = figures.time("request, encode" + suffix, keys.size(),
-                                    [&] { return std::make_unique<wire::Encoded>(asked); });
+  auto encoded = figures.time("request, encode" + suffix, keys.size(),
+                              [&] { return std::make_unique<wire::Encoded>(asked); });
   const std::string bytes(encoded->bytes());
+  encoded.reset();  // What the next message is encoded into.
   wire::Message heard_message = figures.time("request, decode and check" + suffix, keys.size(),
                                              [&] { return decoded(bytes); });
   const auto& heard = std::get<wire::AllocRequest>(heard_message);
   const wire::AllocResponse response = figures.time(
       fmt::format("allocate, {:<6}{}, {:>7} resident", what, suffix, index.residents()),
       keys.size(), [&] { return index.allocate(heard); });
-  const std::string answer = figures.time(fmt::format("answer, {:<6} encode{}", what, suffix),
-                                          keys.size(), [&] { return wire::encode(response); });
+  const wire::Message answered = response;
+  const auto answer_encoded =
+      figures.time(fmt::format("answer, {:<6} encode{}", what, suffix), keys.size(),
+                   [&] { return std::make_unique<wire::Encoded>(answered); });
+  const std::string answer(answer_encoded->bytes());
   const auto told = figures.time(fmt::format("answer, {:<6} decode{}", what, suffix), keys.size(),
                                  [&] { return wire::decode(answer, {}); });
   if (!told.ok() || std::get<wire::AllocResponse>(*told) != response) {

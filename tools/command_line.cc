@@ -175,6 +175,12 @@ void add_bench(CLI::App& app, bench::BenchOptions& options) {
                   "latency_4k: the channel that the ping-pong takes: zmq, unix or tcp")
       ->check(CLI::IsMember({"zmq", "unix", "tcp"}))
       ->capture_default_str();
+  bench
+      .add_option("--control-channel", options.control_channel,
+                  "control_4096: over a shm connection's lane, or over ZeroMQ as with tcp: lane or "
+                  "zmq")
+      ->check(CLI::IsMember({"lane", "zmq"}))
+      ->capture_default_str();
   bench.add_flag("--quick", options.quick,
                  "Small buffers and few samples: shows that everything runs, measures nothing");
 }

@@ -8,9 +8,11 @@
 #include <limits>
 #include <string_view>
 
-#include "src/base/absl_view.h"
 #include "src/base/checked.h"
+#include "src/base/duplicates.h"
+#include "src/base/hex.h"
 #include "src/base/key_checker.h"
+#include "src/base/keyed_hash.h"
 #include "src/base/text.h"
 #include "src/memory/registered_buffer.h"
 
@@ -260,41 +262,48 @@ StatusOr<wire::KeyList> to_key_list(std::span<const CacheEngineKey> keys,
   const std::string before =
       fmt::format("{}@{}@{}@", layout.model_name, layout.world_size, layout.worker_id);
   const std::string behind = fmt::format("@{}", to_string(layout.full_chunk.dtype));
+  bool around_is_right = false;  // a key with that before and behind its hash was right
+  HexNumber hash;
   wire::KeyList list;
-  KeyChecker checker;
-  std::string text;
   for (const CacheEngineKey& key : keys) {
     const bool is_of_layout =
-        key.model_name == layout.model_name && key.world_size == layout.world_size &&
+        same_text(key.model_name, layout.model_name) && key.world_size == layout.world_size &&
         key.worker_id == layout.worker_id && key.dtype == layout.full_chunk.dtype;
-    if (is_of_layout && !key.layer_id.has_value() && key.tags.empty()) {
-      text = before;
-      text += key.chunk_hash;
-      text += behind;
+    const bool is_plain = is_of_layout && !key.layer_id.has_value() && key.tags.empty();
+    const std::size_t bytes = before.size() + key.chunk_hash.size() + behind.size();
+    if (!is_plain || !around_is_right || bytes > CacheEngineKey::kMaxBytes ||
+        !read_hex(key.chunk_hash, hash)) {
+      const std::string text = key.to_string();
+      if (Status fine = CacheEngineKey::validate(text); !fine.ok()) {
+        return fine;
+      }
+      if (!is_of_layout) {
+        return invalid(fmt::format("key {} is not of this worker's cache ({}@{}@{}, {})", text,
+                                   layout.model_name, layout.world_size, layout.worker_id,
+                                   to_string(layout.full_chunk.dtype)));
+      }
+      around_is_right = around_is_right || is_plain;
+      if (list.empty()) {
+        list.reserve(keys.size(), keys.size() * text.size());
+      }
+      list.push_back(text);
     } else {
-      text = key.to_string();
+      list.push_back(before, key.chunk_hash, behind);
     }
-    if (Status fine = checker.check(text); !fine.ok()) {
-      return fine;
-    }
-    if (!is_of_layout) {
-      return invalid(fmt::format("key {} is not of this worker's cache ({}@{}@{}, {})", text,
-                                 layout.model_name, layout.world_size, layout.worker_id,
-                                 to_string(layout.full_chunk.dtype)));
-    }
-    if (list.empty()) {
-      list.reserve(keys.size(), keys.size() * text.size());
-    }
-    list.push_back(text);
   }
-  absl::flat_hash_set<absl::string_view> seen;
-  seen.reserve(list.size());
+  static const KeyedHash hash_of;  // Who asks for a cached prompt chooses its hashes, in the end.
+  std::vector<std::uint32_t> tags;
+  tags.reserve(list.size());
   for (const std::string_view key : list) {
-    if (!seen.insert(to_absl(key)).second) {
-      return invalid(fmt::format("key {} stands twice", key));
-    }
+    tags.push_back(static_cast<std::uint32_t>(hash_of(key)));
   }
-  return list;
+  Duplicates seen;
+  const std::int64_t twice = seen.find(
+      list.size(), [&](std::size_t i) { return tags[i]; },
+      [&](std::size_t i, std::size_t j) { return list[i] == list[j]; });
+  return twice < 0
+             ? StatusOr<wire::KeyList>(std::move(list))
+             : invalid(fmt::format("key {} stands twice", list[static_cast<std::size_t>(twice)]));
 }
 
 StatusOr<std::vector<std::string>> to_strings(std::span<const CacheEngineKey> keys,

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,36 +36,44 @@ inline bool read_hex_digits(const char* digits, std::uint32_t& value) {
   return true;
 }
 
+/// Fewer than sixteen digits, at least one.
+inline bool read_short_hex(std::string_view digits, std::uint64_t& value) {
+  constexpr std::size_t kStep = 8;
+  std::array<char, 2 * kStep> padded;
+  padded.fill('0');
+  std::memcpy(padded.data() + padded.size() - digits.size(), digits.data(), digits.size());
+  std::uint32_t high = 0;
+  std::uint32_t low = 0;
+  const bool are_digits =
+      read_hex_digits(padded.data(), high) && read_hex_digits(padded.data() + kStep, low);
+  value = std::uint64_t{high} << 32U | low;
+  return are_digits;
+}
+
 }  // namespace detail
 
-/// Lower-case digits without leading zeros ("0" is zero): exactly what write_hex() writes. nullopt
-/// for any other text, and for a number beyond 256 bits.
-inline std::optional<HexNumber> read_hex(std::string_view digits) {
-  constexpr std::size_t kStep = 8;
-  HexNumber number{};
+/// Lower-case digits without leading zeros ("0" is zero): exactly what write_hex() writes. False
+/// for any other text, and for a number beyond 256 bits; `number` is anything then.
+[[gnu::always_inline]] inline bool read_hex(std::string_view digits, HexNumber& number) {
+  constexpr std::size_t kWord = 16;  // digits
   if (digits.empty() || digits.size() > 2 * sizeof number ||
       (digits[0] == '0' && digits.size() > 1)) {
-    return std::nullopt;
+    return false;
   }
-  std::uint32_t low = 0;
-  std::size_t steps = 0;  // from the end
-  for (; digits.size() >= kStep; ++steps) {
-    if (!detail::read_hex_digits(digits.data() + digits.size() - kStep, low)) {
-      return std::nullopt;
+  number = {};
+  std::size_t word = number.size();
+  std::size_t left = digits.size();
+  for (; left >= kWord; left -= kWord) {
+    std::uint32_t high = 0;
+    std::uint32_t low = 0;
+    const char* const at = digits.data() + left - kWord;
+    const bool is_high = detail::read_hex_digits(at, high);
+    if (!detail::read_hex_digits(at + kWord / 2, low) || !is_high) {
+      return false;
     }
-    number[3 - steps / 2] |= std::uint64_t{low} << (steps % 2 * 32);
-    digits.remove_suffix(kStep);
+    number[--word] = std::uint64_t{high} << 32U | low;
   }
-  if (!digits.empty()) {
-    std::array<char, kStep> padded;
-    padded.fill('0');
-    std::memcpy(padded.data() + kStep - digits.size(), digits.data(), digits.size());
-    if (!detail::read_hex_digits(padded.data(), low)) {
-      return std::nullopt;
-    }
-    number[3 - steps / 2] |= std::uint64_t{low} << (steps % 2 * 32);
-  }
-  return number;
+  return left == 0 || detail::read_short_hex(digits.substr(0, left), number[word - 1]);
 }
 
 /// Appends the digits.

@@ -225,9 +225,11 @@ HashPlace find_hash(std::string_view key) {
 
 Status KeyChecker::check(std::string_view key) {
   const std::size_t around = before_.size() + behind_.size();
+  HexNumber hash;
   if (around > 0 && key.size() > around && key.size() <= CacheEngineKey::kMaxBytes &&
-      key.starts_with(before_) && key.ends_with(behind_) &&
-      read_hex(key.substr(before_.size(), key.size() - around)).has_value()) {
+      same_text(key.substr(0, before_.size()), before_) &&
+      same_text(key.substr(key.size() - behind_.size()), behind_) &&
+      read_hex(key.substr(before_.size(), key.size() - around), hash)) {
     return absl::OkStatus();
   }
   Status status = CacheEngineKey::validate(key);

@@ -1,5 +1,7 @@
 #include "src/base/keyed_hash.h"
 
+// Compiled into this file: what is hashed here is short, and a call would cost as much again.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <algorithm>

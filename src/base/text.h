@@ -58,6 +58,35 @@ inline bool is_utf8(std::string_view text) {
   return true;
 }
 
+/// a == b of short texts, without a call.
+inline bool same_text(std::string_view a, std::string_view b) {
+  constexpr std::size_t kStep = sizeof(std::uint64_t);
+  if (a.size() != b.size()) {
+    return false;
+  }
+  const auto differs = [&](std::size_t at) {
+    std::uint64_t left = 0;
+    std::uint64_t right = 0;
+    std::memcpy(&left, a.data() + at, kStep);
+    std::memcpy(&right, b.data() + at, kStep);
+    return left != right;
+  };
+  if (a.size() < kStep) {
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      if (a[i] != b[i]) {
+        return false;
+      }
+    }
+    return true;
+  }
+  for (std::size_t at = 0; at + kStep < a.size(); at += kStep) {
+    if (differs(at)) {
+      return false;
+    }
+  }
+  return !differs(a.size() - kStep);
+}
+
 /// `text` between single quotes for an error message: what is not printable ASCII is escaped, and
 /// what is long is cut, so that hostile input can neither forge nor flood a log.
 inline std::string quote(std::string_view text) {

@@ -69,11 +69,7 @@ void Admission::admit(Request& request, KeyBatch& keys) {
 void Admission::withdraw(Request& request) {
   pool_.unreserve(std::exchange(request.reserved, 0));
   // Oldest first, as they were.
-  std::vector<Chunk*> held(request.held.begin(), request.held.end());
-  std::sort(held.begin(), held.end(), [this](const Chunk* a, const Chunk* b) {
-    return pool_.generation_of(a->page) < pool_.generation_of(b->page);
-  });
-  for (Chunk* chunk : held) {
+  for (Chunk* chunk : request.held.oldest_first()) {
     pool_.unhold(*chunk);
   }
   request.held.clear();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/key_checker.h"
+#include "src/base/text.h"
 
 namespace baton::receiver {
 namespace {
@@ -23,7 +24,8 @@ std::string family_text(char kind, std::string_view before, std::string_view beh
 
 bool fits(std::string_view key, const ChunkNames::Cursor& cursor) {
   return cursor.is_set && key.size() > cursor.before.size() + cursor.behind.size() &&
-         key.starts_with(cursor.before) && key.ends_with(cursor.behind);
+         same_text(key.substr(0, cursor.before.size()), cursor.before) &&
+         same_text(key.substr(key.size() - cursor.behind.size()), cursor.behind);
 }
 
 }  // namespace
@@ -31,32 +33,37 @@ bool fits(std::string_view key, const ChunkNames::Cursor& cursor) {
 ChunkName ChunkNames::read(std::string_view key, Cursor& cursor) const {
   if (fits(key, cursor)) {
     const std::size_t begin = cursor.before.size();
-    if (const auto hash = read_hex(key.substr(begin, key.size() - begin - cursor.behind.size()));
-        hash.has_value()) {
-      return {*hash, cursor.family};
+    ChunkName name{{}, cursor.family};
+    if (read_hex(key.substr(begin, key.size() - begin - cursor.behind.size()), name.hash)) {
+      return name;
     }
   }
   const HashPlace place = find_hash(key);
   const std::string_view before = key.substr(0, place.begin);
   const std::string_view behind = key.substr(place.end);
-  const auto hash = read_hex(key.substr(place.begin, place.end - place.begin));
-  const auto found = by_text_.find(hash.has_value() ? family_text(kWithHash, before, behind)
-                                                    : family_text(kWhole, key, {}));
+  HexNumber hash;
+  const bool has_hash = read_hex(key.substr(place.begin, place.end - place.begin), hash);
+  const auto found = by_text_.find(has_hash ? family_text(kWithHash, before, behind)
+                                            : family_text(kWhole, key, {}));
   const std::uint32_t family = found == by_text_.end() ? ChunkName::kNoFamily : found->second;
-  if (!hash.has_value()) {
-    return {HexNumber{}, family};
-  }
-  cursor = {before, behind, family, true};
-  return {*hash, family};
+  cursor = {before, behind, family, has_hash, cursor.split + 1};
+  return {has_hash ? hash : HexNumber{}, family};
 }
 
-void ChunkNames::acquire(std::string_view key, ChunkName& name, Cursor& cursor) {
+void ChunkNames::acquire(std::string_view key, ChunkName& name, std::uint32_t split,
+                         Cursor& cursor) {
   if (name.family == ChunkName::kNoFamily) {
-    name = read(key, cursor);  // Another chunk may have brought it meanwhile.
+    // Another chunk may have brought it meanwhile.
+    if (cursor.is_set && split == cursor.split) {
+      name.family = cursor.family;
+    } else {
+      name = read(key, cursor);
+    }
   }
   if (name.family == ChunkName::kNoFamily) {
     const HashPlace place = find_hash(key);
-    const bool has_hash = read_hex(key.substr(place.begin, place.end - place.begin)).has_value();
+    HexNumber hash;
+    const bool has_hash = read_hex(key.substr(place.begin, place.end - place.begin), hash);
     if (unused_.empty()) {
       unused_.push_back(static_cast<std::uint32_t>(families_.size()));
       families_.emplace_back();

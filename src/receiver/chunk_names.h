@@ -37,14 +37,17 @@ class ChunkNames {
     std::string_view behind;
     std::uint32_t family = ChunkName::kNoFamily;
     bool is_set = false;
+    /// Counts the keys that had other parts than the one before. Of two keys that were read under
+    /// one count the family is the same.
+    std::uint32_t split = 0;
   };
 
   /// kNoFamily where no chunk of its family is there: then no chunk of that key is.
   ChunkName read(std::string_view key, Cursor& cursor) const;
 
   /// For a chunk that comes. `name` and `cursor` are what read() gave for `key` since the last
-  /// forget(); the name gets a family if it had none.
-  void acquire(std::string_view key, ChunkName& name, Cursor& cursor);
+  /// forget(), and `split` the cursor's after that; the name gets a family if it had none.
+  void acquire(std::string_view key, ChunkName& name, std::uint32_t split, Cursor& cursor);
   /// For a chunk that goes.
   void release(std::uint32_t family);
   /// Names and cursors that were read before are worth nothing now.

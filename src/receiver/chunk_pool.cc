@@ -89,20 +89,16 @@ void ChunkPool::look_up(const wire::KeyList& keys, KeyBatch& batch) {
   batch.cursor = {};
   batch.entries.resize(keys.size());
   std::uint32_t missed = 0;
+  read_names(keys, 0, batch);
   for (std::size_t begin = 0; begin < keys.size(); begin += kBlock) {
     const std::size_t end = std::min(begin + kBlock, keys.size());
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::string_view key = keys[i];
-      const std::uint32_t tag = tag_of(key);
-      index_.prefetch(tag);
-      batch.entries[i] = {names_.read(key, batch.cursor), tag, false, nullptr};
-    }
     for (std::size_t i = begin; i < end; ++i) {
       if (const std::uint32_t page = index_.guess(batch.entries[i].tag); page != PageIndex::kNone) {
         __builtin_prefetch(&chunks_[page], 1);  // A hold touches the first line alone.
         retained_.prefetch(page);
       }
     }
+    read_names(keys, end, batch);  // Of the next ones, while all that is fetched.
     for (std::size_t i = begin; i < end; ++i) {
       KeyBatch::Entry& entry = batch.entries[i];
       entry.chunk = find(entry.name, entry.tag);
@@ -115,32 +111,26 @@ void ChunkPool::look_up(const wire::KeyList& keys, KeyBatch& batch) {
       }
     }
   }
-  find_duplicate(keys, batch);
+  batch.duplicate = batch.seen.find(
+      keys.size(), [&](std::uint32_t i) { return batch.entries[i].tag; },
+      [&](std::uint32_t i, std::uint32_t j) { return keys[i] == keys[j]; });
+}
+
+void ChunkPool::read_names(const wire::KeyList& keys, std::size_t begin, KeyBatch& batch) {
+  const std::size_t end = std::min(begin + kBlock, keys.size());
+  for (std::size_t i = begin; i < end; ++i) {
+    const std::string_view key = keys[i];
+    const std::uint32_t tag = tag_of(key);
+    index_.prefetch(tag);
+    const ChunkName name = names_.read(key, batch.cursor);
+    batch.entries[i] = {name, batch.cursor.split, tag, false, nullptr};
+  }
 }
 
 void ChunkPool::prefetch(std::uint32_t page) const {
   const auto* lines = reinterpret_cast<const std::byte*>(&chunks_[page]);
   __builtin_prefetch(lines, 1);
   __builtin_prefetch(lines + sizeof(Chunk) / 2, 1);
-}
-
-void ChunkPool::find_duplicate(const wire::KeyList& keys, KeyBatch& batch) const {
-  constexpr std::uint32_t kEmpty = std::numeric_limits<std::uint32_t>::max();
-  const std::size_t slots = std::bit_ceil(2 * keys.size() + 1);
-  batch.duplicate = -1;
-  batch.seen_tags.assign(slots, kEmpty);
-  for (std::uint32_t i = 0; i < keys.size(); ++i) {
-    const std::uint32_t tag = batch.entries[i].tag;
-    std::size_t at = tag & (slots - 1);
-    for (; batch.seen_tags[at] != kEmpty; at = (at + 1) & (slots - 1)) {
-      const std::uint32_t other = batch.seen_tags[at];
-      if (batch.entries[other].tag == tag && keys[other] == keys[i]) {
-        batch.duplicate = i;
-        return;
-      }
-    }
-    batch.seen_tags[at] = i;
-  }
 }
 
 // ---- reserving and granting --------------------------------------------------------------------
@@ -155,12 +145,40 @@ void ChunkPool::unreserve(std::uint32_t pages) {
   reserved_ -= pages;
 }
 
+void ChunkPool::prefetch_victims(std::uint32_t first) {
+  constexpr int kAhead = 8;  // Twice, for the slot is known once the record is there.
+  const auto fetch = [this](std::uint32_t page) {
+    if (page < chunks_.size()) {  // Not the list's end.
+      prefetch(page);
+    }
+  };
+  if (first != next_victim_) {
+    near_victim_ = first;
+    for (int i = 0; i < kAhead; ++i) {
+      near_victim_ = retained_.next(near_victim_);
+      fetch(near_victim_);
+    }
+    far_victim_ = near_victim_;
+    for (int i = 0; i < kAhead; ++i) {
+      far_victim_ = retained_.next(far_victim_);
+      fetch(far_victim_);
+    }
+  } else {
+    near_victim_ = retained_.next(near_victim_);
+    far_victim_ = retained_.next(far_victim_);
+    fetch(far_victim_);
+  }
+  if (near_victim_ < chunks_.size()) {
+    index_.prefetch(chunks_[near_victim_].tag);
+  }
+  next_victim_ = retained_.next(first);
+}
+
 std::uint32_t ChunkPool::take_page() {
   if (allocator_.free_count() == 0) {
-    evict(chunks_[retained_.front()]);
-    if (!retained_.empty()) {
-      prefetch(retained_.front());  // Most likely the next one to go.
-    }
+    const std::uint32_t page = retained_.front();
+    prefetch_victims(page);
+    evict(chunks_[page]);
   }
   std::uint32_t page = 0;
   const bool taken = allocator_.take({&page, 1});
@@ -173,14 +191,14 @@ Chunk& ChunkPool::grant(std::string_view key, const TensorMeta& meta, std::size_
                         const Writer& writer) {
   ChunkNames::Cursor cursor;
   ChunkName name = names_.read(key, cursor);
-  names_.acquire(key, name, cursor);
+  names_.acquire(key, name, cursor.split, cursor);
   return grant(name, tag_of(key), meta, bytes, writer);
 }
 
 Chunk& ChunkPool::grant(std::string_view key, KeyBatch& batch, std::size_t index,
                         const TensorMeta& meta, std::size_t bytes, const Writer& writer) {
   KeyBatch::Entry& entry = batch.entries[index];
-  names_.acquire(key, entry.name, batch.cursor);
+  names_.acquire(key, entry.name, entry.split, batch.cursor);
   entry.chunk = &grant(entry.name, entry.tag, meta, bytes, writer);
   return *entry.chunk;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "baton/tensor_meta.h"
+#include "src/base/duplicates.h"
 #include "src/base/epoch.h"
 #include "src/base/huge_pages.h"
 #include "src/base/keyed_hash.h"
@@ -82,6 +83,7 @@ static_assert(sizeof(Chunk) == 128);
 struct KeyBatch {
   struct Entry {
     ChunkName name;
+    std::uint32_t split = 0;  ///< the cursor's when the name was read
     std::uint32_t tag = 0;
     /// The request that the keys are looked up for holds the chunk.
     bool is_held = false;
@@ -92,8 +94,8 @@ struct KeyBatch {
   /// The position of a key that stands before it, too; or -1.
   std::int64_t duplicate = -1;
 
-  ChunkNames::Cursor cursor;             // the pool's
-  std::vector<std::uint32_t> seen_tags;  // likewise: a hash table of positions
+  ChunkNames::Cursor cursor;  // the pool's
+  Duplicates seen;            // likewise
 };
 
 /// Pages, chunks and reservations, with exact accounting. All methods on the loop.
@@ -228,6 +230,10 @@ class ChunkPool {
     return static_cast<std::uint32_t>(hash_(key) >> 32U);
   }
   void prefetch(std::uint32_t page) const;
+  /// Of the block of keys that begins there, if there is one.
+  void read_names(const wire::KeyList& keys, std::size_t begin, KeyBatch& batch);
+  /// `first` is evicted now, and most likely those behind it next: what that touches is fetched.
+  void prefetch_victims(std::uint32_t first);
   std::uint32_t take_page();
   /// A page becomes a chunk in flight.
   void name(Chunk& chunk, const ChunkName& name, std::uint32_t tag, const TensorMeta& meta,
@@ -240,7 +246,6 @@ class ChunkPool {
   Chunk* find(const ChunkName& name, std::uint32_t tag);
   Chunk& grant(const ChunkName& name, std::uint32_t tag, const TensorMeta& meta, std::size_t bytes,
                const Writer& writer);
-  void find_duplicate(const wire::KeyList& keys, KeyBatch& batch) const;
 
   RegisteredBuffer& buffer_;
   const bool poison_pages_;
@@ -251,6 +256,10 @@ class ChunkPool {
   ChunkNames names_;
   ChunkMetas metas_;
   LruList retained_;
+  // Guesses. Who is held meanwhile leaves the list, and one of these may be none of it any more.
+  std::uint32_t next_victim_ = PageIndex::kNone;
+  std::uint32_t near_victim_ = 0;
+  std::uint32_t far_victim_ = 0;
   std::uint64_t last_generation_ = 0;
   std::map<Epoch, std::set<std::uint32_t>> ahead_;  // by sender; none is empty
   std::uint32_t ahead_count_ = 0;

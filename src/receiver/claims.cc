@@ -106,11 +106,15 @@ std::optional<StatusOr<std::vector<Chunk*>>> Claims::look_up(Pending& pending) {
       return std::nullopt;
     }
     pending.request = request->id;
-    for (const Chunk* chunk : request->held) {
+    const Chunk* damaged = nullptr;
+    request->held.for_each([&](const Chunk* chunk) {
       if (chunk->condemned) {
-        return absl::DataLossError(fmt::format("chunk {} of request {} was found damaged",
-                                               table_.pool().key_of(*chunk), pending.req_id));
+        damaged = chunk;
       }
+    });
+    if (damaged != nullptr) {
+      return absl::DataLossError(fmt::format("chunk {} of request {} was found damaged",
+                                             table_.pool().key_of(*damaged), pending.req_id));
     }
   }
   for (const std::string& key : pending.keys) {

@@ -43,6 +43,10 @@ class LruList {
     --size_;
   }
 
+  /// The one behind it, or the list's end, which is no page. Of one that has left the list: who
+  /// was behind it then.
+  std::uint32_t next(std::uint32_t page) const { return links_[page].next; }
+
   void prefetch(std::uint32_t page) const { __builtin_prefetch(&links_[page], 1); }
   /// What remove() writes, if it is in the list.
   void prefetch_neighbours(std::uint32_t page) const {

@@ -1,8 +1,6 @@
 // What the receiver knows of one request and its puts.
 #pragma once
 
-#include <absl/container/flat_hash_set.h>
-
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,6 +11,7 @@
 #include "src/base/scheduler.h"
 #include "src/control/control.h"
 #include "src/receiver/chunk_pool.h"
+#include "src/receiver/held_chunks.h"
 #include "src/wire/messages.h"
 
 namespace baton::receiver {
@@ -82,7 +81,7 @@ struct Request {
   std::uint32_t brought = 0;
   std::uint32_t overtaken = 0;  ///< how many later ones were admitted before it
   TimePoint renewed{};          ///< when its sender last spoke of it
-  absl::flat_hash_set<Chunk*> held;
+  HeldChunks held;
   std::map<std::uint64_t, std::unique_ptr<Put>> puts;
   TimerId timer = kNoTimer;  ///< of admission while it waits, of its claim once it is complete
 

@@ -1,6 +1,5 @@
 #include "src/receiver/request_table.h"
 
-#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -228,11 +227,6 @@ void RequestTable::complete_if_done(Request& request) {
 StatusOr<std::vector<Chunk*>> RequestTable::find_grants(
     const Writer& writer, std::span<const std::uint32_t> pages,
     std::span<const std::uint64_t> generations) {
-  if (const absl::flat_hash_set<std::uint32_t> distinct(pages.begin(), pages.end());
-      distinct.size() != pages.size()) {
-    return absl::InvalidArgumentError(
-        fmt::format("put {} names a page twice in one commit", writer.put_id));
-  }
   std::vector<Chunk*> chunks;
   chunks.reserve(pages.size());
   std::size_t committed = 0;
@@ -246,6 +240,13 @@ StatusOr<std::vector<Chunk*>> RequestTable::find_grants(
           fmt::format("put {} has no grant for page {} under generation {} (any more)",
                       writer.put_id, pages[i], generations[i]));
     }
+  }
+  // The pages are the writer's own, so nobody has chosen their numbers.
+  if (seen_.find(
+          pages.size(), [&](std::size_t i) { return pages[i]; },
+          [](std::size_t, std::size_t) { return true; }) >= 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("put {} names a page twice in one commit", writer.put_id));
   }
   if (committed > 0 && !chunks.empty()) {
     return absl::AbortedError(fmt::format("put {} commits {} pages again together with {} new ones",

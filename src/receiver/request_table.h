@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "baton/status.h"
+#include "src/base/duplicates.h"
 #include "src/base/lifetime.h"
 #include "src/base/scheduler.h"
 #include "src/receiver/admission.h"
@@ -162,7 +163,8 @@ class RequestTable {
   Task changed_;
   Group* group_ = nullptr;
   Admission admission_;
-  KeyBatch keys_;  // of the message that is being handled
+  KeyBatch keys_;    // of the message that is being handled
+  Duplicates seen_;  // likewise: its pages
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
   absl::flat_hash_map<std::string, std::vector<Request*>> by_req_id_;  // oldest first
   /// Requests of one sender, and their chunks.

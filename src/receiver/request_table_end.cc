@@ -130,11 +130,7 @@ void RequestTable::release_holds(Request& request) {
     }
   }
   // Oldest first: that is the order in which they will be evicted.
-  std::vector<Chunk*> held(request.held.begin(), request.held.end());
-  std::sort(held.begin(), held.end(), [this](const Chunk* a, const Chunk* b) {
-    return pool_.generation_of(a->page) < pool_.generation_of(b->page);
-  });
-  for (Chunk* chunk : held) {
+  for (Chunk* chunk : request.held.oldest_first()) {
     pool_.unhold(*chunk);
   }
   request.held.clear();
@@ -171,7 +167,7 @@ void RequestTable::hand_over(Chunk& chunk) {
       continue;
     }
     // Several puts of one request may wait; the request holds the chunk once.
-    if (waiter.put->request->held.insert(&fresh).second) {
+    if (waiter.put->request->held.insert(&fresh)) {
       pool_.hold(fresh);
     }
     waiter.put->keys[waiter.key_index].chunk = &fresh;

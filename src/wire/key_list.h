@@ -98,6 +98,13 @@ class KeyList {
     text_ += key;
     ends_.push_back(static_cast<std::uint32_t>(text_.size()));
   }
+  /// The same, of a key in three pieces.
+  void push_back(std::string_view before, std::string_view middle, std::string_view behind) {
+    text_ += before;
+    text_ += middle;
+    text_ += behind;
+    ends_.push_back(static_cast<std::uint32_t>(text_.size()));
+  }
   void clear() {
     text_.clear();
     ends_.clear();

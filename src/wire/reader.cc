@@ -19,6 +19,21 @@ Status truncated(std::uint64_t need, std::size_t left) {
   return invalid(fmt::format("claims {} bytes, but {} are left", need, left));
 }
 
+/// How many bytes an item has in all, by its first byte; 0 for those of which more must be read.
+constexpr std::array<std::uint8_t, 256> item_bytes() {
+  std::array<std::uint8_t, 256> bytes{};
+  for (std::size_t head = 0; head < bytes.size(); ++head) {
+    const bool is_small_number = head <= 0x7F || head >= 0xE0;
+    const bool is_short_text = head >= 0xA0 && head <= 0xBF;
+    const bool is_number = head >= 0xCC && head <= 0xD3;
+    bytes[head] = static_cast<std::uint8_t>(is_small_number ? 1
+                                            : is_short_text ? 1 + (head & 0x1FU)
+                                            : is_number     ? 1 + (1U << (head & 3U))
+                                                            : 0U);
+  }
+  return bytes;
+}
+
 /// Two's complement of the low `bytes` bytes, spread to 64 bits.
 std::uint64_t sign_extend(std::uint64_t value, std::size_t bytes) {
   const std::uint64_t sign = std::uint64_t{1} << (8 * bytes - 1);
@@ -170,6 +185,32 @@ StatusOr<Item> Reader::ext(std::uint64_t length) {
   return bytes_of(Kind::kExt, length);
 }
 
+std::uint64_t Reader::skip_simple(std::uint64_t count) {
+  static constexpr auto kItemBytes = item_bytes();
+  const char* at = rest_.data();
+  const char* const end = at + rest_.size();
+  const auto bytes_at = [end](const char* item) -> std::ptrdiff_t {
+    const auto head = static_cast<std::uint8_t>(*item);
+    return head == 0xD9 && end - item >= 2 ? std::ptrdiff_t{2} + static_cast<std::uint8_t>(item[1])
+                                           : kItemBytes[head];
+  };
+  std::uint64_t skipped = 0;
+  while (skipped < count && at < end) {
+    const std::ptrdiff_t bytes = bytes_at(at);
+    if (bytes == 0 || bytes > end - at) {
+      break;  // next() says what it is, or what is wrong with it.
+    }
+    // Most have the length of the one before them. To suppose so means not to wait for each head
+    // before the next is read.
+    do {
+      at += bytes;
+      ++skipped;
+    } while (skipped < count && bytes < end - at && bytes_at(at) == bytes);
+  }
+  rest_.remove_prefix(static_cast<std::size_t>(at - rest_.data()));
+  return skipped;
+}
+
 Status Reader::skip(std::size_t max_depth) {
   const StatusOr<Item> item = next();
   if (!item.ok()) {
@@ -182,12 +223,7 @@ Status Reader::skip(std::size_t max_depth) {
     return invalid("is nested too deeply");
   }
   const std::uint64_t inside = item->kind == Kind::kMap ? 2 * item->number : item->number;
-  std::uint64_t number = 0;
-  std::string_view payload;
-  for (std::uint64_t i = 0; i < inside; ++i) {
-    if (take_str(payload) || take_unsigned(number)) {
-      continue;
-    }
+  for (std::uint64_t i = skip_simple(inside); i < inside; i += 1 + skip_simple(inside - i - 1)) {
     if (Status status = skip(max_depth - 1); !status.ok()) {
       return status;
     }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "baton/status.h"
@@ -44,34 +45,42 @@ class Reader {
   /// The next item with all that is in it; at most `max_depth` arrays and maps deep.
   Status skip(std::size_t max_depth);
 
-  /// For long lists: the next item, if it is an unsigned integer. Else nothing is read, and next()
-  /// says what it is.
-  bool take_unsigned(std::uint64_t& number) {
-    if (rest_.empty()) {
-      return false;
+  /// For long lists: the numbers that come next, up to `count`, as long as they are unsigned and at
+  /// most `max`; returns how many. It may leave some that next() reads, too.
+  template <typename T>
+  std::size_t take_unsigned(T* numbers, std::size_t count, std::uint64_t max) {
+    std::uint64_t number = 0;
+    const char* at = rest_.data();
+    const auto is_room = [&, end = at + rest_.size()] { return end - at > std::ptrdiff_t{8}; };
+    std::size_t taken = 0;
+    for (bool fits = true; fits && taken < count && is_room();) {
+      const auto head = static_cast<std::uint8_t>(*at);
+      if (head <= 0x7F && head <= max) {
+        numbers[taken++] = static_cast<T>(head);
+        ++at;
+        continue;
+      }
+      if (head < 0xCC || head > 0xCF) {
+        break;
+      }
+      const std::size_t width = std::size_t{1} << (head - 0xCCU);
+      // Most are as wide as the one before: to suppose so is not to wait for each head.
+      do {
+        std::memcpy(&number, at + 1, sizeof number);
+        number = __builtin_bswap64(number) >> (64 - 8 * width);
+        fits = number <= max;
+        if (fits) {
+          numbers[taken++] = static_cast<T>(number);
+          at += 1 + width;
+        }
+      } while (fits && taken < count && is_room() && static_cast<std::uint8_t>(*at) == head);
     }
-    const auto head = static_cast<std::uint8_t>(rest_.front());
-    if (head <= 0x7F) {
-      number = head;
-      rest_.remove_prefix(1);
-      return true;
-    }
-    if (head < 0xCC || head > 0xCF) {
-      return false;
-    }
-    const std::size_t width = std::size_t{1} << (head - 0xCCU);
-    if (width >= rest_.size()) {
-      return false;
-    }
-    number = 0;
-    for (std::size_t i = 1; i <= width; ++i) {
-      number = number << 8U | static_cast<std::uint8_t>(rest_[i]);
-    }
-    rest_.remove_prefix(1 + width);
-    return true;
+    rest_.remove_prefix(static_cast<std::size_t>(at - rest_.data()));
+    return taken;
   }
 
-  /// Likewise, if it is a str of at most 65,535 bytes.
+  /// The next item, if it is a str of at most 65,535 bytes. Else nothing is read, and next() says
+  /// what it is.
   bool take_str(std::string_view& payload) {
     if (rest_.empty()) {
       return false;
@@ -104,6 +113,8 @@ class Reader {
   std::string_view rest() const { return rest_; }
 
  private:
+  /// Up to `count` numbers and short texts, and how many there were before another item came.
+  std::uint64_t skip_simple(std::uint64_t count);
   StatusOr<std::uint64_t> big_endian(std::size_t bytes);
   StatusOr<Item> integer(std::size_t bytes, bool is_signed);
   StatusOr<Item> sized(Item::Kind kind, std::size_t length_bytes);

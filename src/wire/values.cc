@@ -69,7 +69,8 @@ constexpr std::uint64_t max_of() {
   }
 }
 
-/// Elements one by one, so that what is allocated is at most 8 bytes for each byte of input.
+/// The reader has seen that an element has a byte at least: what is allocated is at most 8 bytes
+/// for each byte of input.
 template <typename T>
 Status read_list(Reader& reader, const Limits& limits, std::size_t max, std::vector<T>& out) {
   Item list;
@@ -77,15 +78,13 @@ Status read_list(Reader& reader, const Limits& limits, std::size_t max, std::vec
     return status;
   }
   static_assert(sizeof(T) <= 8);
-  out.reserve(list.number);
-  for (std::uint64_t i = 0; i < list.number; ++i) {
-    std::uint64_t number = 0;
-    if (Reader ahead = reader; ahead.take_unsigned(number) && number <= max_of<T>()) {
-      reader = ahead;
-      out.push_back(static_cast<T>(number));
-      continue;
+  out.resize(list.number);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    i += reader.take_unsigned(out.data() + i, out.size() - i, max_of<T>());
+    if (i == out.size()) {
+      break;
     }
-    if (const Status status = get(reader, limits, out.emplace_back()); !status.ok()) {
+    if (const Status status = get(reader, limits, out[i]); !status.ok()) {
       return invalid(fmt::format("[{}] {}", i, std::string(status.message())));
     }
   }
@@ -282,12 +281,8 @@ Status get(Reader& reader, const Limits& limits, std::vector<ReadState>& out) {
 }
 
 void put(Writer& writer, const KeyList& keys) {
-  constexpr std::size_t kHeadBytes = 5;
-  writer.reserve(keys.text().size() + (keys.size() + 1) * kHeadBytes);
   writer.array(keys.size());
-  for (const std::string_view key : keys) {
-    writer.str(key);
-  }
+  writer.strs(keys, keys.text().size());
 }
 
 void recycle(Message&& message) {

@@ -50,13 +50,11 @@ Status get(Reader& reader, const Limits& limits, DType& out);
 Status get(Reader& reader, const Limits& limits, Epoch& out);
 Status get(Reader& reader, const Limits& limits, std::string& out);
 
-/// A list of any of the above: an array.
+/// A list of numbers or states: an array.
 template <typename T>
 void put(Writer& writer, const std::vector<T>& list) {
   writer.array(list.size());
-  for (const T& element : list) {
-    put(writer, element);
-  }
+  writer.numbers(list.size(), [&](std::size_t i) { return list[i]; });
 }
 
 /// Numbers and states, at most max_keys.

@@ -109,4 +109,22 @@ void Writer::map(std::size_t count) {
   }
 }
 
+char* Writer::write_negative(char* to, std::int64_t value) {
+  Writer one;
+  one.integer(value);
+  std::memcpy(to, one.out_.data(), one.out_.size());
+  return to + one.out_.size();
+}
+
+char* Writer::write_long_str_head(char* to, std::size_t length) {
+  Writer one;
+  if (fits<std::uint16_t>(std::uint64_t{length})) {
+    one.head(0xDA, length, 2);
+  } else {
+    one.head(0xDB, length, 4);
+  }
+  std::memcpy(to, one.out_.data(), one.out_.size());
+  return to + one.out_.size();
+}
+
 }  // namespace baton::wire

@@ -1,20 +1,23 @@
 // One allocation round trip, alone: what a put says first to a real receiver, and its answer.
 //
-// A put can't be stopped after its allocation, so this speaks Baton's protocol itself: over its own
-// connection it says hello, asks for pages for new keys, and gives them back unwritten. Timed are
-// the encoding of the AllocRequest, its way, the receiver's work, the answer's way and decoding.
+// A put can't be stopped after its allocation, so this drives the sender's own link to a receiver,
+// as a put does: handshake, data connection, heartbeats. It asks for pages for new keys, and gives
+// them back unwritten. Timed on the progress thread, where a put does the same: the naming of the
+// keys, the AllocRequest's encoding, its way, the receiver's work, the answer's way and decoding.
 #include <fmt/format.h>
-#include <zmq.h>
 
-#include <array>
+#include <future>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "src/backend/settings.h"
-#include "src/base/epoch.h"
-#include "src/base/protocol_version.h"
-#include "src/wire/codec.h"
+#include "src/backend/transports.h"
+#include "src/base/event_loop.h"
+#include "src/control/zmq/zmq_network.h"
+#include "src/memory/registered_buffer.h"
+#include "src/sender/peer_link.h"
 #include "tools/bench/chunks.h"
 #include "tools/bench/failed.h"
 #include "tools/bench/json_pipe.h"
@@ -23,141 +26,178 @@
 namespace baton::bench {
 namespace {
 
-/// What a sender offers for the tcp transport: docs/protocol-tcp.md. Its connection is never made.
-constexpr const char* kTcpOffer = "2";
+constexpr std::chrono::seconds kLimit{10};
 
-/// A DEALER that waits for its answers, as the sender's control plane has it.
-class Dealer {
- public:
-  Dealer(void* context, const std::string& identity, std::uint16_t port)
-      : socket_(zmq_socket(context, ZMQ_DEALER)) {
-    const int none = 0;
-    const int limit_ms = 10'000;
-    zmq_setsockopt(socket_, ZMQ_LINGER, &none, sizeof none);
-    zmq_setsockopt(socket_, ZMQ_RCVTIMEO, &limit_ms, sizeof limit_ms);
-    zmq_setsockopt(socket_, ZMQ_ROUTING_ID, identity.data(), identity.size());
-    if (zmq_connect(socket_, fmt::format("tcp://127.0.0.1:{}", port).c_str()) != 0) {
-      throw Failed("can't connect to the receiver");
-    }
-  }
-  ~Dealer() { zmq_close(socket_); }
-  Dealer(const Dealer&) = delete;
-  Dealer& operator=(const Dealer&) = delete;
-
-  template <typename T>
-  T ask(const wire::Message& message) {
-    const std::string bytes = wire::encode(message);
-    zmq_send(socket_, nullptr, 0, ZMQ_SNDMORE);
-    zmq_send(socket_, bytes.data(), bytes.size(), 0);
-    wire::Message answer = checked(wire::decode(receive(), {}), "an answer that can't be read");
-    if (T* const wanted = std::get_if<T>(&answer)) {
-      return std::move(*wanted);
-    }
-    throw Failed(fmt::format("the receiver answered with a {}", wire::type_name(answer)));
-  }
-
- private:
-  std::string receive() {
-    zmq_msg_t frame;
-    zmq_msg_init(&frame);
-    std::string last;
-    do {
-      if (zmq_msg_recv(&frame, socket_, 0) < 0) {
-        zmq_msg_close(&frame);
-        throw Failed("the receiver gave no answer");
-      }
-      last.assign(static_cast<const char*>(zmq_msg_data(&frame)), zmq_msg_size(&frame));
-    } while (zmq_msg_more(&frame) != 0);
-    zmq_msg_close(&frame);
-    return last;
-  }
-
-  void* socket_;
-};
-
-class Allocator final : public Role {
+class Allocator final : public Role, private transport::TransportObserver {
  public:
   explicit Allocator(const Json& arguments)
       : layout_(layout_of(arguments.at("chunk_bytes").get<std::size_t>())),
         options_(options_of(arguments, baton::Role::kSender)),
-        context_(zmq_ctx_new()),
-        identity_(fmt::format("baton-{}-1", epoch_.hex())),
-        init_(context_, identity_ + "-init", arguments.at("init_port").get<std::uint16_t>()),
-        alloc_(context_, identity_ + "-alloc", arguments.at("alloc_port").get<std::uint16_t>()) {}
+        config_(sender_config(layout_, options_, Epoch::random())),
+        loop_(checked(EventLoop::create("baton"), "can't make a loop")) {
+    const BufferShape shape = checked(buffer_shape(layout_, options_), "no buffer");
+    buffer_ = checked(RegisteredBuffer::create(shape.page_bytes, shape.page_count), "no buffer");
+    loop_->start();
+    loop_->run_sync([&] {
+      auto made = make_transports_on_loop(*loop_, config_.epoch, options_, 0, *buffer_);
+      if (made.ok()) {
+        transport_ = std::move(made->front());  // Asked for by name: there is one.
+        transport_->set_observer(this);
+        network_ = std::make_unique<control::ZmqNetwork>(*loop_, control::ZmqOptions{});
+        make_link(arguments);
+      }
+      built_ = made.status();
+    });
+    check(built_, "can't start");
+    wait_for([&](std::promise<Status>& ready) {
+      answer_ = &ready;
+      link_->ensure([this](const Status& status) { end(status); });
+    });
+  }
+
+  ~Allocator() override {
+    loop_->run_sync([&] {
+      transport_->close();
+      link_.reset();
+      network_.reset();
+    });
+    loop_->stop();
+    transport_->join();
+  }
 
   Json call(const std::string& op, const Json& arguments) override {
     if (op != "allocate") {
       throw Failed("an allocator knows no " + op);
     }
-    say_hello();
-    const wire::AllocRequest request = request_for(arguments);
-    const auto begun = Clock::now();
-    const auto response = alloc_.ask<wire::AllocResponse>(request);
-    const double us = std::chrono::duration<double, std::micro>(Clock::now() - begun).count();
-    give_back(request, response);
+    const std::vector<CacheEngineKey> keys = keys_of(arguments.at("first").get<std::uint64_t>(),
+                                                     arguments.at("keys").get<std::uint64_t>());
+    allocate(keys);
+    const double us = std::chrono::duration<double, std::micro>(answered_ - begun_).count();
+    give_back(keys.size());
     return {{"us", us}};
   }
 
  private:
-  /// Before every request: a sender that never connects for data is forgotten after a while.
-  void say_hello() {
-    wire::NixlInitRequest request;
-    request.baton = wire::encode(wire::Hello{kProtocolVersions.min,
-                                             kProtocolVersions.max,
-                                             epoch_,
-                                             to_layout_info(layout_, options_),
-                                             {{"tcp", kTcpOffer}}});
-    const auto response = init_.ask<wire::NixlInitResponse>(request);
-    const auto welcome =
-        checked(wire::decode(response.baton.value_or(""), {}), "no answer to the hello");
-    if (const auto* const met = std::get_if<wire::Welcome>(&welcome)) {
-      receiver_ = met->epoch;
-      return;
+  /// `begin` sees to it, on the loop, that the promise is kept.
+  template <typename Begin>
+  void wait_for(Begin begin) {
+    std::promise<Status> promise;
+    auto result = promise.get_future();
+    loop_->run_sync([&] { begin(promise); });
+    if (result.wait_for(kLimit) != std::future_status::ready) {
+      loop_->run_sync([&] { answer_ = nullptr; });
+      throw Failed("the receiver gave no answer");
     }
-    const auto* const refusal = std::get_if<wire::Refusal>(&welcome);
-    throw Failed("the receiver refused the hello: " +
-                 (refusal != nullptr ? refusal->message : "with nonsense"));
+    check(result.get(), "the receiver refused");
   }
 
-  wire::AllocRequest request_for(const Json& arguments) {
-    wire::AllocRequest request;
-    for (const CacheEngineKey& key : keys_of(arguments.at("first").get<std::uint64_t>(),
-                                             arguments.at("keys").get<std::uint64_t>())) {
-      request.keys.push_back(key.to_string());
-    }
-    request.shape = layout_.full_chunk.shape;
-    request.last_chunk_toks = options_.chunk_size;
-    const auto count = static_cast<std::uint32_t>(request.keys.size());
-    request.async = {fmt::format("a-{}", ++puts_), true, count};
-    request.baton = {{epoch_, receiver_}, puts_, puts_};
-    return request;
+  void make_link(const Json& arguments) {
+    const auto endpoint = [&](const char* port) {
+      return fmt::format("tcp://127.0.0.1:{}", arguments.at(port).get<std::uint16_t>());
+    };
+    transport::Transport* const transports[] = {transport_.get()};
+    sender::PeerLink::Callbacks callbacks;
+    callbacks.check_receiver = [](const auto&, const Epoch&) { return absl::OkStatus(); };
+    callbacks.list_requests = [](const auto&) { return std::vector<wire::AttemptName>(); };
+    callbacks.on_message = [this](auto&, const wire::Message& message) { take(message); };
+    callbacks.on_down = [this](auto&, const Status& why) { end(why); };
+    link_ = std::make_unique<sender::PeerLink>(
+        *loop_, *network_, transports, config_,
+        sender::Address{endpoint("init_port"), endpoint("alloc_port")}, connections_,
+        std::move(callbacks));
+  }
+
+  void allocate(const std::vector<CacheEngineKey>& keys) {
+    wait_for([&](std::promise<Status>& answer) {
+      answer_ = &answer;
+      begun_ = Clock::now();
+      auto texts = to_key_list(keys, layout_);
+      if (!texts.ok()) {
+        end(texts.status());
+        return;
+      }
+      wire::AllocRequest request;
+      request.keys = *std::move(texts);
+      request.shape = layout_.full_chunk.shape;
+      request.dtype = layout_.full_chunk.dtype;
+      request.last_chunk_toks = options_.chunk_size;
+      request.async = {fmt::format("a-{}", ++puts_), true, static_cast<std::uint32_t>(keys.size())};
+      request.baton = {link_->parties(), puts_, puts_};
+      send(request);
+    });
   }
 
   /// All were granted; none is going to be written.
-  void give_back(const wire::AllocRequest& request, const wire::AllocResponse& response) {
-    wire::DrainNotif drain{{epoch_, receiver_}, request.baton->put_id, {}, {}, 1};
-    for (std::size_t i = 0; i < response.remote_indexes.size(); ++i) {
-      if (response.remote_indexes[i] < 0) {
+  void give_back(std::size_t count) {
+    wire::DrainNotif drain{{}, puts_, {}, {}, 1};
+    for (std::size_t i = 0; i < granted_.remote_indexes.size(); ++i) {
+      if (granted_.remote_indexes[i] < 0) {
         throw Failed("a new key got no page");
       }
-      drain.pages.push_back(static_cast<std::uint32_t>(response.remote_indexes[i]));
-      drain.generations.push_back(response.baton->generations.at(i));
+      drain.pages.push_back(static_cast<std::uint32_t>(granted_.remote_indexes[i]));
+      drain.generations.push_back(granted_.baton->generations.at(i));
     }
-    if (drain.pages.size() != request.keys.size()) {
-      throw Failed("not all keys got a page: " + response.baton->message);
+    if (drain.pages.size() != count) {
+      throw Failed("not all keys got a page");
     }
-    alloc_.ask<wire::DrainAck>(drain);
+    wait_for([&](std::promise<Status>& answer) {
+      answer_ = &answer;
+      drain.parties = link_->parties();
+      send(std::move(drain));
+    });
   }
 
-  CacheLayout layout_;
-  Options options_;
-  Epoch epoch_ = Epoch::random();
-  Epoch receiver_;
-  void* context_;  // ends with the process
-  std::string identity_;
-  Dealer init_;
-  Dealer alloc_;
+  void send(const wire::Message& message) {
+    if (Status sent = link_->send(message); !sent.ok()) {
+      end(sent);
+    }
+  }
+
+  void take(const wire::Message& message) {
+    if (const auto* response = std::get_if<wire::AllocResponse>(&message)) {
+      answered_ = Clock::now();
+      granted_ = *response;
+      const auto& said = response->baton.value();
+      end(said.code == 0 ? absl::OkStatus()
+                         : Status(static_cast<StatusCode>(said.code), said.message));
+    } else if (const auto* ack = std::get_if<wire::DrainAck>(&message)) {
+      end(ack->code == 0 ? absl::OkStatus()
+                         : Status(static_cast<StatusCode>(ack->code), ack->message));
+    }
+    // A heartbeat's answer is no news.
+  }
+
+  void end(const Status& status) {
+    if (answer_ != nullptr) {
+      std::exchange(answer_, nullptr)->set_value(status);
+    }
+  }
+
+  void on_writer_connected(const transport::PeerId& /*peer*/) override {}
+  void on_writer_gone(const transport::PeerId& /*peer*/, const Status& /*why*/) override {}
+  void on_receiver_gone(const transport::PeerId& /*peer*/, const Status& why) override {
+    link_->reset(why);
+  }
+  void on_receiver_says(const transport::PeerId& /*peer*/, std::string_view message) override {
+    link_->on_lane_message(message);
+  }
+
+  const CacheLayout layout_;
+  const Options options_;
+  const sender::Config config_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<RegisteredBuffer> buffer_;
+  std::unique_ptr<transport::Transport> transport_;
+  std::unique_ptr<control::Network> network_;
+  std::unique_ptr<sender::PeerLink> link_;
+  Status built_;
+  std::uint32_t connections_ = 0;
   std::uint64_t puts_ = 0;
+  // On the loop, and while it waits.
+  std::promise<Status>* answer_ = nullptr;
+  wire::AllocResponse granted_;
+  Clock::time_point begun_;
+  Clock::time_point answered_;
 };
 
 }  // namespace

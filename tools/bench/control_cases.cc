@@ -8,9 +8,15 @@ namespace {
 void allocation(Run& run) {
   constexpr std::uint64_t kChunkBytes = 64;
   const std::uint32_t keys = run.sized(4096U, 64U);
-  // tcp, for the allocator opens no data connection, and shm would want one.
-  const Json settings = {{"transport", "tcp"},         {"integrity", "full"}, {"poll", "sleep"},
-                         {"chunk_bytes", kChunkBytes}, {"chunks", 2 * keys},  {"keys", keys}};
+  // A put over shm says all this on its connection's lane, one over tcp to the alloc port.
+  const bool lane = run.options().control_channel == "lane";
+  const Json settings = {{"transport", lane ? "shm" : "tcp"},
+                         {"channel", lane ? "shm lane" : "zmq"},
+                         {"integrity", "full"},
+                         {"poll", "sleep"},
+                         {"chunk_bytes", kChunkBytes},
+                         {"chunks", 2 * keys},
+                         {"keys", keys}};
   const auto receiver = run.start("receiver", "receiver", settings);
   Json arguments = settings;
   arguments.update(receiver->started());

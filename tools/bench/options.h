@@ -19,6 +19,7 @@ struct BenchOptions {
   std::uint32_t pairs = 0;                   ///< of interleaved samples; 0: each case's own number
   PollMode latency_poll = PollMode::kSleep;  ///< of the latency cases, Baton and references alike
   std::string ping_channel = "unix";         ///< of latency_4k's ping-pong: zmq, unix or tcp
+  std::string control_channel = "lane";      ///< of control_4096: lane or zmq
   bool quick = false;  ///< small buffers, few samples: a test of the benchmark
 };
 

@@ -25,20 +25,32 @@ TEST(Hex, ReadsWhatItWrites) {
                               std::string(64, 'f'),
                               "1" + std::string(63, '0')};
   for (const std::string& digits : good) {
-    const auto number = read_hex(digits);
-    ASSERT_TRUE(number.has_value()) << digits;
+    HexNumber number;
+    ASSERT_TRUE(read_hex(digits, number)) << digits;
     std::string written = "x";
-    write_hex(*number, written);
+    write_hex(number, written);
     EXPECT_EQ(written, "x" + digits);
   }
-  EXPECT_EQ((*read_hex("1fedcba9876543210")), (HexNumber{0, 0, 1, 0xfedcba9876543210U}));
+  HexNumber number;
+  ASSERT_TRUE(read_hex("1fedcba9876543210", number));
+  EXPECT_EQ(number, (HexNumber{0, 0, 1, 0xfedcba9876543210U}));
 }
 
 TEST(Hex, RefusesEveryOtherText) {
+  HexNumber number;
   for (const char* bad : {"", "00", "01", "-1", "A", "g", " 1", "1 ", "1@2", "0x1"}) {
-    EXPECT_FALSE(read_hex(bad).has_value()) << bad;
+    EXPECT_FALSE(read_hex(bad, number)) << bad;
   }
-  EXPECT_FALSE(read_hex("1" + std::string(64, '0')).has_value());
+  EXPECT_FALSE(read_hex("1" + std::string(64, '0'), number));
+  // At every place of a number of every length, and nowhere else.
+  for (std::size_t length = 1; length <= 64; ++length) {
+    EXPECT_TRUE(read_hex(std::string(length, '9'), number));
+    for (std::size_t place = 0; place < length; ++place) {
+      std::string digits(length, '9');
+      digits[place] = 'x';
+      EXPECT_FALSE(read_hex(digits, number)) << digits;
+    }
+  }
   // Any byte but a digit, at every place of the eight that are read together.
   for (std::size_t place = 0; place < 8; ++place) {
     for (unsigned byte = 0; byte < 256; ++byte) {
@@ -46,7 +58,7 @@ TEST(Hex, RefusesEveryOtherText) {
       digits[place] = static_cast<char>(byte);
       const bool is_digit = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
       const bool is_leading_zero = place == 0 && byte == '0';
-      EXPECT_EQ(read_hex(digits).has_value(), is_digit && !is_leading_zero) << byte;
+      EXPECT_EQ(read_hex(digits, number), is_digit && !is_leading_zero) << byte;
     }
   }
 }

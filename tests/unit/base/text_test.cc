@@ -9,6 +9,20 @@ namespace {
 
 using namespace std::string_literals;
 
+TEST(SameText, IsEquality) {
+  const std::string text = "0123456789abcdefghijklmnopq";
+  for (std::size_t bytes = 0; bytes <= text.size(); ++bytes) {
+    const std::string one = text.substr(0, bytes);
+    EXPECT_TRUE(same_text(one, std::string(one)));
+    EXPECT_FALSE(same_text(one, one + "x"));
+    for (std::size_t i = 0; i < bytes; ++i) {
+      std::string other = one;
+      other[i] = '!';
+      EXPECT_FALSE(same_text(one, other)) << i << " of " << bytes;
+    }
+  }
+}
+
 TEST(Utf8, WellFormed) {
   const std::string good[] = {"",
                               "plain",

@@ -15,7 +15,7 @@ TEST(ChunkNames, AFamilyIsForgottenAfterItsLastChunk) {
     ChunkNames::Cursor cursor;
     ChunkName name = names.read(key, cursor);
     EXPECT_EQ(name.family, ChunkName::kNoFamily);
-    names.acquire(key, name, cursor);
+    names.acquire(key, name, cursor.split, cursor);
     EXPECT_EQ(names.text_of(name), key);
     names.release(name.family);
     EXPECT_EQ(names.text_of(name), key) << "until forget()";
@@ -31,9 +31,9 @@ TEST(ChunkNames, AFamilyWhoseChunkCameBackBeforeItWasForgottenStays) {
   const std::string key = "m@1@0@ff@half";
   ChunkNames::Cursor cursor;
   ChunkName name = names.read(key, cursor);
-  names.acquire(key, name, cursor);
+  names.acquire(key, name, cursor.split, cursor);
   names.release(name.family);
-  names.acquire(key, name, cursor);
+  names.acquire(key, name, cursor.split, cursor);
   names.forget();
   ChunkNames::Cursor anew;
   EXPECT_EQ(names.read(key, anew), name);

@@ -2,9 +2,11 @@
 // Promises: P1, P6.
 #include "src/receiver/chunk_pool.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <random>
@@ -12,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "src/receiver/held_chunks.h"
 #include "src/receiver/request_table.h"
 #include "tests/support/handoff.h"
 
@@ -181,6 +184,61 @@ TEST_F(ChunkPoolTest, AGrantMayEvictTheLastChunkOfAnothersFamily) {
   EXPECT_EQ(pool_->find("a@1@0@1@half"), nullptr);
   EXPECT_EQ(pool_->find("b@1@0@1@half"), nullptr);
   expect_sound();
+}
+
+TEST_F(ChunkPoolTest, ABatchBringsFamiliesThatNoneOfItsKeysKnew) {
+  std::mt19937 random(3);
+  std::vector<std::string> texts;
+  for (const char* hash : {"1", "22", "-3", "0", "fedcba98765432100"}) {
+    for (const char* around : {"m@1@0@{}@half", "m@1@1@{}@half", "m@1@0@{}@half@17"}) {
+      texts.push_back(fmt::format(fmt::runtime(around), hash));
+    }
+  }
+  for (int round = 0; round < 50; ++round) {
+    make(32);
+    std::shuffle(texts.begin(), texts.end(), random);
+    const wire::KeyList keys = texts;
+    KeyBatch batch;
+    pool_->look_up(keys, batch);
+    pool_->reserve(static_cast<std::uint32_t>(keys.size()));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      pool_->grant(keys[i], batch, i, testing::tiny_chunk(), 64, kWriter);
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      ASSERT_EQ(pool_->key_of(*batch.entries[i].chunk), keys[i]);
+      ASSERT_EQ(pool_->find(keys[i]), batch.entries[i].chunk) << keys[i];
+    }
+    expect_sound();
+  }
+}
+
+TEST(HeldChunks, AreASet) {
+  std::mt19937 random(5);
+  std::vector<Chunk> chunks(200);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    chunks[i].generation = (i * 37) % chunks.size();
+  }
+  HeldChunks held;
+  std::set<Chunk*> model;
+  for (int step = 0; step < 20'000; ++step) {
+    Chunk* const chunk = &chunks[random() % chunks.size()];
+    if (random() % 2 == 0) {
+      ASSERT_EQ(held.insert(chunk), model.insert(chunk).second);
+    } else {
+      held.erase(chunk);
+      model.erase(chunk);
+    }
+    Chunk* const other = &chunks[random() % chunks.size()];
+    ASSERT_EQ(held.contains(other), model.contains(other)) << "step " << step;
+    ASSERT_EQ(held.size(), model.size());
+  }
+  std::vector<Chunk*> aged(model.begin(), model.end());
+  std::sort(aged.begin(), aged.end(),
+            [](const Chunk* a, const Chunk* b) { return a->generation < b->generation; });
+  EXPECT_EQ(held.oldest_first(), aged);
+  held.clear();
+  EXPECT_FALSE(held.contains(aged.front()));
+  EXPECT_TRUE(held.insert(aged.front()));
 }
 
 TEST_F(ChunkPoolTest, ManyBatchesAgainstAModel) {

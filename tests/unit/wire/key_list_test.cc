@@ -23,6 +23,8 @@ TEST(KeyList, IsAListOfTexts) {
   EXPECT_EQ(keys.text(), "accc");
   keys.push_back(std::string(1'000, 'd'));
   EXPECT_EQ(keys.size(), 4U);
+  keys.push_back("e", "", "ee");
+  EXPECT_EQ(keys[4], "eee");
   EXPECT_EQ(keys[3], std::string(1'000, 'd'));
   keys.clear();
   EXPECT_TRUE(keys.empty());

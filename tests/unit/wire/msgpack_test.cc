@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "src/wire/reader.h"
 #include "src/wire/writer.h"
@@ -95,6 +98,112 @@ TEST(Writer, ListsAndMaps) {
   writer.map(65'536);
   EXPECT_EQ(writer.bytes(),
             "\x9F\xDC\x00\x10\xDD\x00\x01\x00\x00\x8F\xDE\x00\x10\xDF\x00\x01\x00\x00"s);
+}
+
+TEST(Writer, ListsAreItemsOneAfterTheOther) {
+  std::vector<std::int64_t> numbers;
+  std::vector<std::string> texts;
+  Writer one_by_one;
+  for (unsigned shift = 0; shift < 64; ++shift) {
+    for (const std::int64_t delta : {-1, 0, 1}) {
+      numbers.push_back(static_cast<std::int64_t>((std::uint64_t{1} << shift) +
+                                                  static_cast<std::uint64_t>(delta)));
+      numbers.push_back(-numbers.back() - 1);
+    }
+  }
+  for (const std::int64_t number : numbers) {
+    one_by_one.integer(number);
+  }
+  std::size_t text_bytes = 0;
+  for (const std::size_t bytes : {0, 1, 31, 32, 255, 256, 65'535, 65'536}) {
+    texts.emplace_back(bytes, 'x');
+    text_bytes += bytes;
+    one_by_one.str(texts.back());
+  }
+  Writer lists;
+  lists.numbers(numbers.size(), [&](std::size_t i) { return numbers[i]; });
+  lists.strs(texts, text_bytes);
+  EXPECT_EQ(lists.bytes(), one_by_one.bytes());
+}
+
+/// All that next() says of `bytes`.
+std::vector<std::pair<Kind, std::uint64_t>> items_of(std::string_view bytes) {
+  Reader reader(bytes);
+  std::vector<std::pair<Kind, std::uint64_t>> items;
+  for (auto item = reader.next(); item.ok(); item = reader.next()) {
+    items.emplace_back(item->kind, item->number);
+  }
+  return items;
+}
+
+TEST(Reader, TakesTheNumbersThatNextReads) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 2'000; ++round) {
+    Writer writer;
+    unsigned shift = 0;
+    const std::size_t count = 1 + random() % 40;
+    for (std::size_t i = 0; i < count; ++i) {
+      shift = random() % 4 == 0 ? static_cast<unsigned>(random() % 64) : shift;  // Runs, too.
+      const std::uint64_t number = random() >> shift;
+      if (random() % 50 == 0) {
+        writer.integer(-1 - static_cast<std::int64_t>(random() % 100));
+      } else {
+        writer.integer(number);
+      }
+    }
+    const std::string bytes = std::move(writer).take();
+    const std::uint64_t max = random() >> random() % 64;
+    const auto items = items_of(bytes);
+    std::vector<std::uint64_t> taken(items.size() + 1, 7);
+    Reader reader(bytes);
+    const std::size_t asked = random() % (items.size() + 1);
+    const std::size_t got = reader.take_unsigned(taken.data(), asked, max);
+    ASSERT_LE(got, asked);
+    for (std::size_t i = 0; i < got; ++i) {
+      ASSERT_EQ(items[i].first, Kind::kUnsigned);
+      ASSERT_LE(taken[i], max);
+      ASSERT_EQ(taken[i], items[i].second);
+    }
+    ASSERT_EQ(taken[got], 7U);
+    // It stops for a reason: enough, another kind, too large, or few bytes left.
+    ASSERT_TRUE(got == asked || items[got].first != Kind::kUnsigned || items[got].second > max ||
+                reader.rest().size() <= 8)
+        << round;
+    const auto left = items_of(reader.rest());
+    ASSERT_EQ(left, (std::vector(items.begin() + static_cast<std::ptrdiff_t>(got), items.end())));
+  }
+}
+
+TEST(Reader, SkipsAListOfAnything) {
+  std::mt19937_64 random(2);
+  for (int round = 0; round < 2'000; ++round) {
+    const std::size_t count = random() % 40;
+    Writer writer;
+    writer.array(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto kind = random() % 8;
+      if (kind < 3) {
+        writer.integer(random() >> random() % 64);
+      } else if (kind < 6) {
+        writer.str(std::string(random() % (kind == 5 ? 300 : 40), 'x'));
+      } else if (kind == 6) {
+        writer.boolean(true);
+        continue;
+      } else {
+        writer.integer(-static_cast<std::int64_t>(random() >> 1U >> random() % 63));
+      }
+    }
+    std::string bytes = std::move(writer).take();
+    ASSERT_EQ(items_of(bytes).size(), 1 + count);
+    const std::string with_more = bytes + "\x01";
+    Reader whole(with_more);
+    ASSERT_TRUE(whole.skip(1).ok());
+    ASSERT_EQ(whole.rest(), "\x01");
+    if (bytes.size() > 1) {
+      bytes.pop_back();
+      ASSERT_FALSE(Reader(bytes).skip(1).ok());
+    }
+  }
 }
 
 TEST(Reader, BelievesNoLengthBeyondItsBytes) {
