@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "tests/simulation/engine/fault_planner.h"
 #include "tests/simulation/engine/fleet.h"
@@ -38,7 +40,11 @@ class Simulation {
   template <typename Condition>
   void run_until(Condition condition);
   void stop_faults();
-  std::string unsettled() const;
+  /// Pages ahead of senders that live count as settled until they are wanted back.
+  std::string unsettled(bool ahead_too) const;
+  void want_all_pages();
+  bool has_all_pages() const;
+  void give_pages_back();
   void check_end();
 
   World world_;
@@ -47,6 +53,8 @@ class Simulation {
   Visitors visitors_;
   FaultPlanner faults_;
   Readers readers_;
+  std::vector<std::pair<SenderProcess*, sender::RequestKey>> wanted_;
+  std::vector<std::shared_ptr<StagingReservation>> staging_;
 };
 
 bool Simulation::step() {
@@ -85,7 +93,15 @@ Result Simulation::run() {
   run_until([&] { return workload_.all_done() || world_.clock.now() > bound; });
   visitors_.stop();
   readers_.stop();
-  run_until([&] { return unsettled().empty() || world_.clock.now() > bound; });
+  run_until([&] { return unsettled(false).empty() || world_.clock.now() > bound; });
+  if (!broken() && unsettled(false).empty() && world_.profile.pages_ahead > 0) {
+    want_all_pages();
+    const TimePoint last = world_.clock.now() + kAdmissionTimeout;
+    run_until([&] { return has_all_pages() || world_.clock.now() > last; });
+    give_pages_back();
+    const TimePoint end = world_.clock.now() + kAdmissionTimeout;
+    run_until([&] { return unsettled(true).empty() || world_.clock.now() > end; });
+  }
   if (!broken()) {
     check_end();
   }
@@ -105,7 +121,7 @@ void Simulation::stop_faults() {
 }
 
 /// What is not as it was at the start, but for retained chunks; "" if nothing.
-std::string Simulation::unsettled() const {
+std::string Simulation::unsettled(bool ahead_too) const {
   for (const auto& group : fleet_.prefillers) {
     for (const auto& process : group) {
       const auto stats = process->sender().stats();
@@ -124,18 +140,59 @@ std::string Simulation::unsettled() const {
     for (const auto& process : group) {
       const auto stats = process->receiver().stats();
       if (stats.requests + stats.reads > 0 ||
-          stats.pages.free + stats.pages.retained != stats.pages.total ||
+          stats.pages.free + stats.pages.retained + (ahead_too ? 0 : stats.pages.ahead) !=
+              stats.pages.total ||
           stats.pages.reserved > 0) {
         return fmt::format(
-            "receiver {}: {} requests, {} reads; of {} pages {} are free, {} granted, {} held, "
-            "{} retained, {} quarantined, {} reserved",
+            "receiver {}: {} requests, {} reads; of {} pages {} are free, {} ahead, {} granted, {} "
+            "held, {} retained, {} quarantined, {} reserved",
             process->name(), stats.requests, stats.reads, stats.pages.total, stats.pages.free,
-            stats.pages.granted, stats.pages.held, stats.pages.retained, stats.pages.quarantined,
-            stats.pages.reserved);
+            stats.pages.ahead, stats.pages.granted, stats.pages.held, stats.pages.retained,
+            stats.pages.quarantined, stats.pages.reserved);
       }
     }
   }
   return "";
+}
+
+/// The last prefiller asks each decoder for every page that it has, in requests that fit into its
+/// staging: they are only there at the same time if whoever has some ahead gives them back.
+void Simulation::want_all_pages() {
+  for (std::size_t i = 0; i < fleet_.decoders.size(); ++i) {
+    for (std::uint32_t rank = 0; rank < world_.profile.ranks; ++rank) {
+      SenderProcess& asker = *fleet_.prefillers.back()[rank];
+      for (std::uint32_t left = world_.profile.receiver_pages; left > 0;) {
+        sender::OpenSpec spec;
+        spec.receiver = fleet_.decoders[i][rank]->address();
+        spec.key = {fmt::format("all-of-d{}-but-{}", i, left), 1};
+        spec.total_chunks = std::min(left, world_.profile.staging_pages);
+        spec.timeout = 2 * kAdmissionTimeout;
+        left -= spec.total_chunks;
+        wanted_.push_back({&asker, spec.key});
+        asker.sender().open(std::move(spec), [this](auto opened) {
+          if (opened.ok()) {
+            staging_.push_back(*std::move(opened));  // The next may wait for it.
+          }
+        });
+      }
+    }
+  }
+}
+
+bool Simulation::has_all_pages() const {
+  return std::ranges::all_of(fleet_.decoders, [](const auto& group) {
+    return std::ranges::all_of(group, [](const auto& process) {
+      const auto pages = process->receiver().stats().pages;
+      return pages.reserved == pages.total;
+    });
+  });
+}
+
+void Simulation::give_pages_back() {
+  staging_.clear();
+  for (const auto& [asker, key] : wanted_) {
+    asker->sender().cancel(key.req_id, absl::CancelledError("it has seen all pages"));
+  }
 }
 
 void Simulation::check_end() {
@@ -144,7 +201,7 @@ void Simulation::check_end() {
                           "requests are under way long after the faults have stopped");
     return;
   }
-  if (const std::string left = unsettled(); !left.empty()) {
+  if (const std::string left = unsettled(true); !left.empty()) {
     world_.checker.broken(Promise::kP6, left);
     return;
   }

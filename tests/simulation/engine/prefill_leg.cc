@@ -46,7 +46,11 @@ void PrefillLeg::open() {
   const auto call = world_.checker.calls().begin(
       process_.scheduler(), fmt::format("open of {} at {}", plan_.req_id, process_.name()),
       kAdmissionTimeout + kAdmissionSlack);
-  sender::OpenSpec spec{receiver_, {plan_.req_id, plan_.attempt}, keys_, 0, kAdmissionTimeout};
+  sender::OpenSpec spec;
+  spec.receiver = receiver_;
+  spec.key = {plan_.req_id, plan_.attempt};
+  spec.keys = keys_;
+  spec.timeout = kAdmissionTimeout;
   if (plan_.counted) {
     spec.total_chunks = static_cast<std::uint32_t>(keys_.size());
     spec.keys.clear();

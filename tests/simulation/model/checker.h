@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "src/control/inproc/inproc_network.h"
@@ -79,10 +81,17 @@ class Checker {
   void broken(Promise promise, std::string what) { verdict_.broken(promise, std::move(what)); }
 
  private:
+  struct PlaceSeen {
+    std::uint32_t page = 0;
+    std::uint64_t generation = 0;
+  };
   struct PutSeen {
     std::vector<std::string> keys;
     AttemptName attempt;
     std::set<Epoch> addressed_to;
+    std::vector<std::optional<PlaceSeen>> places;  // ahead, one a key, or none
+    TimePoint asked{};
+    bool answered = false;
   };
   struct Admitted {
     std::uint32_t pages = 0;
@@ -117,12 +126,17 @@ class Checker {
   void see(const Envelope& from, const Epoch& sender, const wire::ReadRequest& message);
   void see(const Envelope& from, const Epoch& sender, const wire::ReadResponse& message);
   void see(const Envelope& from, const Epoch& sender, const wire::ReadRelease& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::AheadRequest& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::AheadGrant& message);
+  void see(const Envelope& from, const Epoch& sender, const wire::DrainRequest& message);
   template <typename Other>
   void see(const Envelope& from, const Epoch& sender, const Other& message);
 
   /// Of the messages between senders and receivers; of a group's, the follower.
   Epoch sender_of(const Envelope& envelope) const;
   bool recently_crashed(std::string_view group) const;
+  void see_places(const PutName& put, PutSeen& seen, const wire::AllocRequest& message);
+  void count_parked(std::string_view receiver, PutSeen& seen);
   void note_admission(const AttemptName& name);
   void check_ranks();
   /// Of the receiver that says something; nullptr if it is not alive.
@@ -148,6 +162,9 @@ class Checker {
     std::set<Epoch> addressed_to;
   };
   std::map<PutName, ReadSeen> reads_;
+  std::map<std::pair<Epoch, std::uint64_t>, std::set<Epoch>> asked_ahead_;  // by sender, sequence
+  /// When a receiver has last asked for pages ahead for a put that was not admitted.
+  std::map<std::string, TimePoint, std::less<>> parked_;
   /// Sender, receiver, put, slice.
   using CommitName = std::tuple<Epoch, Epoch, std::uint64_t, std::uint32_t>;
   std::map<CommitName, wire::CommitRequest> commits_;

@@ -96,12 +96,16 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::OpenRes
 
 // ---- puts --------------------------------------------------------------------------------------
 
-void Checker::see(const Envelope& /*from*/, const Epoch& sender,
-                  const wire::AllocRequest& message) {
+void Checker::see(const Envelope& from, const Epoch& sender, const wire::AllocRequest& message) {
+  history_.note(from.from, "  put {} asks for {} pages{}", message.baton->put_id,
+                message.keys.size(), message.ahead.has_value() ? ", and lies in pages ahead" : "");
   PutSeen& seen = puts_[{sender, message.baton->put_id}];
   if (!seen.addressed_to.empty() &&
       !seen.addressed_to.contains(message.baton->parties.receiver_epoch)) {
     coverage_.hit(Point::kPutRestarted);
+  }
+  if (seen.keys.empty()) {
+    seen.asked = clock_.now();
   }
   seen.keys.assign(message.keys.begin(), message.keys.end());
   seen.attempt = {sender, message.async->req_id, message.baton->attempt};
@@ -112,6 +116,7 @@ void Checker::see(const Envelope& /*from*/, const Epoch& sender,
     if (message.eager.has_value()) {
       receiver->second->eager_asked(message.keys);
     }
+    see_places({sender, message.baton->put_id}, seen, message);
   }
   notices_.attempt(sender, message.async->req_id, message.baton->attempt)
       .receivers.insert(message.baton->parties.receiver_epoch);
@@ -144,6 +149,7 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::AllocRe
     return;
   }
   check_answer(from, seen->second.addressed_to, "a put");
+  count_parked(from.from, seen->second);
   if (!admitted_.contains(seen->second.attempt)) {
     coverage_.hit(Point::kOpenedByPut);
   }
@@ -153,6 +159,12 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::AllocRe
     }
   }
   for (std::size_t i = 0; i < said.states.size() && i < seen->second.keys.size(); ++i) {
+    const auto& places = seen->second.places;
+    if (i < places.size() && places[i].has_value() &&
+        (said.states[i] == wire::KeyState::kCommitted ||
+         said.states[i] == wire::KeyState::kInFlight)) {
+      pages->left_ahead(put, places[i]->page, places[i]->generation);
+    }
     switch (said.states[i]) {
       case wire::KeyState::kGranted:
         pages->granted(put, seen->second.keys[i],

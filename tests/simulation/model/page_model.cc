@@ -50,25 +50,48 @@ void PageModel::granted(const PutName& put, const std::string& key, std::uint32_
   if (const Grant* known = find(put, page, generation); known != nullptr && known->key == key) {
     return;  // Said again.
   }
+  if (adopt(put, key, page, generation)) {
+    return;
+  }
+  if (!check_grant(page, generation)) {
+    return;
+  }
+  coverage_.hit(Point::kGranted);
+  grants_[generation] = {put, key, page};
+  begin_chunk(key, generation);
+}
+
+bool PageModel::check_grant(std::uint32_t page, std::uint64_t generation) {
   if (page >= current_.size() || generation <= current_[page] || grants_.contains(generation)) {
     broken(Promise::kP7,
            fmt::format("page {} is granted under generation {}, which was used", page, generation));
-    return;
+    return false;
   }
   for (const auto& [other, chunk] : chunks_) {
     if (chunk.visible && grants_.at(chunk.generation).page == page && receiver_.contains(other)) {
       broken(Promise::kP3, fmt::format("page {} is granted while it shows chunk {}", page, other));
     }
   }
+  if (const auto former = grants_.find(current_[page]); former != grants_.end()) {
+    const Grant& grant = former->second;
+    if (!grant.commit_asked && !grant.drain_said && !grant.fenced) {
+      broken(Promise::kP3, fmt::format("page {} is granted again under generation {}, and its "
+                                       "writer of generation {} has neither drained it nor is it "
+                                       "fenced",
+                                       page, generation, former->first));
+    }
+  }
   check_no_reader(page, generation);
-  coverage_.hit(Point::kGranted);
-  grants_[generation] = {put, key, page};
   current_[page] = generation;
+  std::ranges::fill(shadow_of(page), kPoisonByte);
+  return true;
+}
+
+void PageModel::begin_chunk(const std::string& key, std::uint64_t generation) {
   Chunk& chunk = chunks_[key];
   chunk.generation = generation;
   chunk.bytes = &content_.of(key);
   chunk.visible = false;
-  std::ranges::fill(shadow_of(page), kPoisonByte);
 }
 
 void PageModel::eager_asked(const wire::KeyList& keys) {
@@ -88,6 +111,10 @@ void PageModel::placed(const PutName& put, const std::string& key, std::uint32_t
                        std::uint64_t generation) {
   if (find(put, page, generation) != nullptr) {
     return;  // Said again.
+  }
+  if (adopt(put, key, page, generation)) {
+    coverage_.hit(Point::kAheadPlaced);
+    return;
   }
   learn_generation(key, page, generation);
   if (current_[page] != generation) {
@@ -149,9 +176,21 @@ void PageModel::commit_asked(const PutName& put, std::uint32_t page, std::uint64
 }
 
 void PageModel::drain_said(const PutName& put, std::uint32_t page, std::uint64_t generation) {
-  if (Grant* grant = find(put, page, generation)) {
-    grant->drain_said = true;
+  Grant* grant = find(put, page, generation);
+  if (grant == nullptr && put.put_id == 0) {
+    grant = find_ahead(put.sender, page, generation);
+    if (grant == nullptr) {
+      return;
+    }
   }
+  if (grant == nullptr) {
+    return;
+  }
+  if (grant->ahead && !grant->drain_said) {
+    const bool unused = grant->recalled && grant->put.put_id == 0 && grant->named_by == 0;
+    coverage_.hit(unused ? Point::kAheadReturned : Point::kAheadGivenUp);
+  }
+  grant->drain_said = true;
 }
 
 void PageModel::commit_said(const PutName& put, std::uint32_t page, std::uint64_t generation) {
@@ -204,6 +243,9 @@ void PageModel::fenced(const Epoch& reader) {
   for (auto it = reads_.lower_bound({reader, 0});
        it != reads_.end() && it->first.sender == reader;) {
     it = reads_.erase(it);
+  }
+  for (auto& [generation, grant] : grants_) {
+    grant.fenced |= grant.put.sender == reader;
   }
 }
 
@@ -266,13 +308,14 @@ void PageModel::landed(const transport::LoopbackConditions::Landing& landing) {
                                      landing.page, landing.generation));
     return;
   }
-  const Grant& grant = found->second;
-  const Chunk& chunk = chunks_.at(grant.key);
+  Grant& grant = found->second;
+  const auto chunk = chunks_.find(grant.key);
   if (current_[landing.page] != landing.generation) {
     broken(Promise::kP3, fmt::format("bytes of generation {} land in page {}, granted again under "
                                      "generation {}",
                                      landing.generation, landing.page, current_[landing.page]));
-  } else if (chunk.visible && chunk.generation == landing.generation) {
+  } else if (chunk != chunks_.end() && chunk->second.visible &&
+             chunk->second.generation == landing.generation) {
     broken(Promise::kP3,
            fmt::format("bytes land in page {}, committed as chunk {}", landing.page, grant.key));
   } else if (grant.commit_asked || grant.drain_said) {
@@ -280,15 +323,24 @@ void PageModel::landed(const transport::LoopbackConditions::Landing& landing) {
            fmt::format("bytes land in page {} after its writer said that it has {}", landing.page,
                        grant.drain_said ? "drained" : "written them all"));
   }
-  const std::vector<std::byte>& expected = content_.of(grant.key);
   const auto bytes = buffer_.page(landing.page).subspan(landing.offset_bytes, landing.length_bytes);
-  if (landing.offset_bytes + landing.length_bytes > expected.size() ||
-      std::memcmp(bytes.data(), expected.data() + landing.offset_bytes, bytes.size()) != 0) {
-    broken(Promise::kP3,
-           fmt::format("bytes land in page {} that are not chunk {}'s", landing.page, grant.key));
+  const std::size_t end = landing.offset_bytes + landing.length_bytes;
+  if (grant.key.empty()) {
+    grant.landed.emplace_back(landing.offset_bytes, end);  // Of what, its put will say.
+  } else {
+    check_landed(grant, landing.offset_bytes, end);
   }
   std::ranges::copy(
       bytes, shadow_of(landing.page).begin() + static_cast<std::ptrdiff_t>(landing.offset_bytes));
+}
+
+void PageModel::check_landed(const Grant& grant, std::size_t begin, std::size_t end) {
+  const std::vector<std::byte>& expected = content_.of(grant.key);
+  if (end > expected.size() || std::memcmp(buffer_.page(grant.page).data() + begin,
+                                           expected.data() + begin, end - begin) != 0) {
+    broken(Promise::kP3,
+           fmt::format("bytes land in page {} that are not chunk {}'s", grant.page, grant.key));
+  }
 }
 
 // ---- what the receiver shows -------------------------------------------------------------------
@@ -305,6 +357,7 @@ bool PageModel::was_visible(std::string_view key) const {
 
 void PageModel::after_turn() {
   adopt_untold();
+  adopt_untold_ahead();
   compare_visibility();
   compare_bytes();
   count_transitions(receiver_.stats());
@@ -373,6 +426,10 @@ void PageModel::count_transitions(const receiver::Receiver::Stats& stats) {
     }
   };
   grew(Point::kQuarantined, counts_.quarantined, now.quarantined);
+  if (now.ahead < counts_.ahead && now.quarantined > counts_.quarantined) {
+    coverage_.hit(Point::kAheadQuarantined,
+                  std::min(counts_.ahead - now.ahead, now.quarantined - counts_.quarantined));
+  }
   grew(Point::kUnquarantined, now.quarantined, counts_.quarantined);
   grew(Point::kRetained, counts_.retained, now.retained);
   if (now.retained < counts_.retained) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "src/memory/registered_buffer.h"
@@ -41,6 +42,14 @@ class PageModel {
                std::uint64_t generation);
   /// A put brings its chunks along: from now on they may be there without our seeing the answer.
   void eager_asked(const wire::KeyList& keys);
+  /// A process may write the page, for no chunk yet.
+  void granted_ahead(const Epoch& sender, std::uint32_t page, std::uint64_t generation);
+  /// A put says that the chunk lies in that page ahead; with a digest also that all of it does.
+  void named_ahead(const PutName& put, const std::string& key, std::uint32_t page,
+                   std::uint64_t generation, std::optional<std::uint64_t> digest);
+  /// The receiver says that it has the chunk from elsewhere: the page is its sender's as before.
+  void left_ahead(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  void recalled(const Epoch& sender, std::uint32_t page, std::uint64_t generation);
   /// An answer says so of this key: what was shown of it under another generation is gone. To be
   /// told of all keys of the answer before any of it is looked at: one may have the other's former
   /// page.
@@ -70,6 +79,8 @@ class PageModel {
   void read_landed(const transport::LoopbackConditions::Landing& landing);
   void after_turn();
 
+  bool somebody_waits() const { return receiver_.stats().waiting > 0; }
+
   /// "d0" for "d0.1".
   std::string_view group() const { return std::string_view(name_).substr(0, name_.find('.')); }
   bool visible(std::string_view key) const;
@@ -82,6 +93,14 @@ class PageModel {
     std::uint32_t page = 0;
     bool commit_asked = false;
     bool drain_said = false;
+    bool fenced = false;
+    bool ahead = false;     // came before its put: `put` has id 0, and `key` none, until it comes
+    bool recalled = false;  // while it was ahead
+    /// Ahead: the put that has named it for `key`.
+    std::uint64_t named_by = 0;
+    std::set<std::uint64_t> left_by = {};  // had named it, and needed it not
+    /// Ahead: what has landed, from where to where, since nobody named it.
+    std::vector<std::pair<std::size_t, std::size_t>> landed = {};
   };
   struct Chunk {
     std::uint64_t generation = 0;  // of its latest grant
@@ -91,6 +110,15 @@ class PageModel {
   };
 
   void check_no_reader(std::uint32_t page, std::uint64_t generation);
+  /// P3, P7: the page may be granted under that generation. False if the model can't go on.
+  bool check_grant(std::uint32_t page, std::uint64_t generation);
+  void begin_chunk(const std::string& key, std::uint64_t generation);
+  /// The page came ahead, and is the put's now. False if it did not come ahead.
+  bool adopt(const PutName& put, const std::string& key, std::uint32_t page,
+             std::uint64_t generation);
+  Grant* find_ahead(const Epoch& sender, std::uint32_t page, std::uint64_t generation);
+  void adopt_untold_ahead();
+  void check_landed(const Grant& grant, std::size_t begin, std::size_t end);
   Grant* find(const PutName& put, std::uint32_t page, std::uint64_t generation);
   std::span<std::byte> shadow_of(std::uint32_t page);
   void adopt_untold();

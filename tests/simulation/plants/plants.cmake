@@ -317,3 +317,57 @@ baton_plant(place-without-grant P7 "eager bytes are placed where another put was
         !(PLANTED && key.state == wire::KeyState::kInFlight)) {
       continue;
     }]==])
+
+baton_plant(forget-pages-ahead P6 "the pages that a failed put has filled are neither given back nor kept"
+  src/sender/put_task_ahead.cc
+  [==[      stock_->give_up(place->page);]==]
+  [==[      if (!PLANTED) {
+        stock_->give_up(place->page);
+      }]==])
+
+baton_plant(adopt-lost-page-ahead P7 "a put's chunk is taken to lie in whatever page ahead has the number"
+  src/receiver/chunk_pool_ahead.cc
+  [==[  const bool is_ahead = chunk.place == Place::kAhead && chunk.generation == generation &&
+                        chunk.writer.sender == sender;]==]
+  [==[  const bool is_ahead =
+      chunk.place == Place::kAhead &&
+      (PLANTED || (chunk.generation == generation && chunk.writer.sender == sender));]==])
+baton_plant_also(adopt-lost-page-ahead
+  src/receiver/chunk_pool_ahead.cc
+  [==[assert(ahead.place == Place::kAhead && ahead.writer.sender == writer.sender);]==]
+  [==[assert(ahead.place == Place::kAhead && (PLANTED || ahead.writer.sender == writer.sender));]==])
+baton_plant_also(adopt-lost-page-ahead
+  src/receiver/request_table_ahead.cc
+  [==[if (const std::uint64_t digest = digest_of(page); digest != expected) {]==]
+  [==[if (const std::uint64_t digest = digest_of(page); digest != expected && !PLANTED) {]==])
+
+baton_plant(return-page-while-filling P3 "a page that is wanted back goes while a put fills it"
+  src/sender/ahead_stock.cc
+  [==[    entry->goes_back = true;
+    if (entry->state == State::kFree) {]==]
+  [==[    entry->goes_back = true;
+    if (entry->state == State::kFree || (PLANTED && entry->state == State::kTaken)) {]==])
+
+baton_plant(free-ahead-before-fence P3 "a lost sender's pages ahead are free before it is fenced"
+  src/receiver/chunk_pool_ahead.cc
+  [==[    chunks_[page].place = Place::kQuarantined;
+    ++quarantined_;]==]
+  [==[    if (PLANTED) {
+      free_page(page);
+      continue;
+    }
+    chunks_[page].place = Place::kQuarantined;
+    ++quarantined_;]==])
+
+baton_plant(grant-ahead-of-waiting-requests P4 "pages are granted ahead that a request waits for"
+  src/receiver/request_table_ahead.cc
+  [==[somebody_waits() ? 0U : pool_.available() / 2);]==]
+  [==[somebody_waits() && !PLANTED ? 0U : pool_.available() / 2);]==])
+
+baton_plant(recall-nothing P6 "nobody asks for the pages that others have ahead"
+  src/receiver/receiver_ahead.cc
+  [==[    peer->second.recalled = true;]==]
+  [==[    peer->second.recalled = true;
+    if (PLANTED) {
+      continue;
+    }]==])

@@ -45,6 +45,7 @@ void SenderProcess::build() {
   config.request_idle_timeout = kRequestIdleTimeout;
   config.lease = kLease;
   config.eager_bytes = world_.profile.eager_chunks * page_bytes();
+  config.pages_ahead = world_.profile.pages_ahead;
   if (world_.profile.baton_proxy) {
     config.proxy_kind = ProxyKind::kBaton;
   }

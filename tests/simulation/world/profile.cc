@@ -15,6 +15,8 @@ constexpr std::uint64_t kCalmSeedOf = 15;
 constexpr bool kReads[] = {false, true, false, true, true, true, false};
 /// Likewise. None, all, or only the small puts.
 constexpr std::uint32_t kEagerChunks[] = {0, 2, 0, 1'000, 0};
+/// Likewise. Without any, nobody's memory is mapped.
+constexpr std::uint32_t kPagesAhead[] = {0, 2, 4, 0, 2, 0, 4, 2, 0, 4, 0};
 
 FaultRates moderate_rates() {
   FaultRates rates;
@@ -73,6 +75,7 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.digests_writes = seed % 2 == 0;
   profile.reads = kReads[seed % std::size(kReads)];
   profile.eager_chunks = kEagerChunks[seed % std::size(kEagerChunks)];
+  profile.pages_ahead = kPagesAhead[seed % std::size(kPagesAhead)];
   profile.level = seed % kCalmSeedOf == 1 ? FaultLevel::kNone : level;
   if (profile.level == FaultLevel::kNone) {
     profile.implicit_too = false;  // Such a request may be refused whenever the pool is busy.

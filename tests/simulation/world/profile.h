@@ -50,6 +50,7 @@ struct Profile {
   bool old_sender = false;         ///< the first prefiller speaks version 1 only
   bool reads = false;              ///< prefillers read what decoders have
   std::uint32_t eager_chunks = 0;  ///< puts of no more full chunks bring them along
+  std::uint32_t pages_ahead = 0;   ///< pages that a prefiller keeps at each decoder
   bool implicit_too = false;       ///< some requests are not opened before their first put
   FaultLevel level = FaultLevel::kModerate;
   FaultRates rates;

@@ -14,7 +14,9 @@ World::World(std::uint64_t seed, const Profile& with, bool verbose)
       history(clock, verbose),
       checker(clock, history, coverage, content),
       conditions(clock, random.fork(), profile, history, coverage),
-      hub(clock, {.piece_bytes = kPieceBytes, .digests_writes = profile.digests_writes}),
+      hub(clock, {.piece_bytes = kPieceBytes,
+                  .digests_writes = profile.digests_writes,
+                  .maps_pages = profile.pages_ahead > 0}),
       network(clock) {
   hub.set_conditions(&conditions);
   if (profile.baton_proxy) {
