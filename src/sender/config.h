@@ -32,7 +32,8 @@ struct Config {
   std::size_t eager_bytes = 0;
   /// Pages that are kept ahead of each receiver whose memory is mapped here; 0: none.
   std::uint32_t pages_ahead = 0;
-  /// Puts of no more bytes than this are written into pages ahead, where there are enough.
+  /// Puts of no more bytes than this are written into pages ahead, where there are enough. What
+  /// lies in place is verified at once up to this, otherwise in slices.
   std::size_t ahead_bytes = std::size_t{1} << 20U;
   /// An open request without a put under way is cancelled after this long.
   Duration request_idle_timeout = std::chrono::minutes(2);

@@ -36,7 +36,8 @@ Status PutTask::find_places() {
     places_[i] = Place{*page, true};
     bytes += object.bytes().size();
   }
-  if (!places_.empty() && link_.welcome().digests && bytes <= kMaxBytesAtOnce) {
+  if (!places_.empty() && link_.welcome().digests &&
+      bytes <= std::min(config_.ahead_bytes, kMaxBytesAtOnce)) {
     place_digests_ = std::make_shared<std::vector<std::uint64_t>>(places_.size());
     for (std::size_t i = 0; i < places_.size(); ++i) {
       if (places_[i].has_value()) {

@@ -241,37 +241,33 @@ void LoopbackTransport::read_batch(const PeerId& receiver, std::vector<ReadOp> o
 
 namespace {
 
-/// Of a buffer in this process, while its owner lives.
+/// Of a buffer in this process. As long as it is used, it must outlive its owner, as memory that is
+/// mapped does.
 class LoopbackPages final : public MappedPages {
  public:
-  LoopbackPages(const LoopbackHub& hub, const PeerId& receiver) : hub_(hub), receiver_(receiver) {}
+  explicit LoopbackPages(RegisteredBuffer& buffer) : buffer_(buffer) {}
   std::span<std::byte> page(std::uint32_t page) const override {
-    const LoopbackTransport* owner = hub_.find(receiver_);
-    return owner == nullptr ? std::span<std::byte>() : owner->page(page);
+    return page < buffer_.page_count() ? buffer_.page(page) : std::span<std::byte>();
   }
 
  private:
-  const LoopbackHub& hub_;
-  const PeerId receiver_;
+  RegisteredBuffer& buffer_;
 };
 
 }  // namespace
 
 std::shared_ptr<const MappedPages> LoopbackTransport::map_pages(const PeerId& receiver) {
-  if (!hub_.options().maps_pages || !links_.contains(receiver)) {
+  const LoopbackTransport* owner = hub_.find(receiver);
+  if (!hub_.options().maps_pages || !links_.contains(receiver) || owner == nullptr ||
+      owner->buffer_ == nullptr) {
     return nullptr;
   }
   auto pages = mapped_[receiver].lock();
   if (pages == nullptr) {
-    pages = std::make_shared<LoopbackPages>(hub_, receiver);
+    pages = std::make_shared<LoopbackPages>(*owner->buffer_);
     mapped_[receiver] = pages;
   }
   return pages;
-}
-
-std::span<std::byte> LoopbackTransport::page(std::uint32_t page) const {
-  return buffer_ != nullptr && page < buffer_->page_count() ? buffer_->page(page)
-                                                            : std::span<std::byte>();
 }
 
 void LoopbackTransport::disconnect(const PeerId& receiver) {

@@ -75,8 +75,6 @@ class LoopbackTransport final : public Transport {
   std::uint64_t fences_of(const PeerId& writer) const;
   /// Somebody here has `receiver`'s pages still.
   bool has_mapped(const PeerId& receiver) const;
-  /// Of the attached buffer; empty if there is none.
-  std::span<std::byte> page(std::uint32_t page) const;
   /// The hub killed this process.
   void die();
 

@@ -16,6 +16,7 @@ constexpr std::uint32_t kMaxWaits = 100;       // for a proxy or a prefiller to 
 constexpr Duration kBackoff = milliseconds(10);
 constexpr std::uint32_t kImplicitPercent = 20;
 constexpr std::uint32_t kCountedPercent = 25;
+constexpr std::uint32_t kInPlacePercent = 40;
 /// Of failed attempts: whoever runs the decoder hears of it and ends its part at once.
 constexpr std::uint32_t kDecoderHearsPercent = 70;
 
@@ -73,6 +74,7 @@ void Job::assign() {
   plan_.prompt = prompt_;
   plan_.opens = !world_.profile.implicit_too || !random_.percent(kImplicitPercent);
   plan_.counted = random_.percent(kCountedPercent);
+  plan_.in_place = world_.profile.in_place_too && plan_.opens && random_.percent(kInPlacePercent);
   plan_.abandons = random_.ppm(world_.profile.rates.abandon);
   plan_.chunks_per_put = random_.between(1U, static_cast<std::uint32_t>(prompt_.chunks.size()));
   prefill_.assign(world_.profile.ranks, nullptr);

@@ -37,6 +37,7 @@ void PrefillLeg::start() {
 
 void PrefillLeg::forget() {
   ended_ = nullptr;
+  staged_ = std::vector<MemoryObj>();
   reservation_.reset();
 }
 
@@ -51,6 +52,7 @@ void PrefillLeg::open() {
   spec.key = {plan_.req_id, plan_.attempt};
   spec.keys = keys_;
   spec.timeout = kAdmissionTimeout;
+  spec.in_place = plan_.in_place;
   if (plan_.counted) {
     spec.total_chunks = static_cast<std::uint32_t>(keys_.size());
     spec.keys.clear();
@@ -87,6 +89,9 @@ void PrefillLeg::compute_next() {
   const std::size_t count = std::min<std::size_t>(plan_.chunks_per_put, keys_.size() - next_chunk_);
   const Duration takes = random_.between(Duration(1), 2 * world_.profile.chunk_compute) *
                          static_cast<Duration::rep>(count);
+  if (plan_.in_place) {
+    staged_ = stage(next_chunk_, count);
+  }
   world_.clock.run_after(takes, [weak = weak_from_this()] {
     if (const auto leg = weak.lock()) {
       leg->post(&PrefillLeg::put_next);
@@ -96,6 +101,8 @@ void PrefillLeg::compute_next() {
 
 StatusOr<std::vector<MemoryObj>> PrefillLeg::stage(std::size_t first, std::size_t count) {
   std::vector<MemoryObj> staged;
+  std::uint32_t reserved = 0;
+  places_.clear();
   for (std::size_t i = first; i < first + count; ++i) {
     const TensorMeta meta = meta_of(plan_.prompt.chunks[i].tokens());
     auto taken = reservation_ != nullptr ? reservation_->batched_allocate(meta, 1)
@@ -103,14 +110,34 @@ StatusOr<std::vector<MemoryObj>> PrefillLeg::stage(std::size_t first, std::size_
     if (!taken.ok()) {
       return taken.status();
     }
-    const std::vector<std::byte>& bytes = world_.content.of(keys_[i]);
-    std::ranges::copy(bytes, taken->front().bytes().begin());
+    auto& place = places_.emplace_back();
+    if (taken->front().in_place()) {
+      place = world_.checker.lent(epoch_, taken->front().bytes().data());
+      world_.history.note(process_.name(), "computes a chunk of {}/{} in a page ahead{}",
+                          plan_.req_id, plan_.attempt, place.has_value() ? "" : " that is gone");
+    } else {
+      const std::vector<std::byte>& bytes = world_.content.of(keys_[i]);
+      std::ranges::copy(bytes, taken->front().bytes().begin());
+      ++reserved;
+    }
     staged.push_back(std::move(taken->front()));
   }
   if (reservation_ != nullptr) {
-    world_.checker.staging_taken(name(), static_cast<std::uint32_t>(count));
+    world_.checker.staging_taken(name(), reserved);
   }
   return staged;
+}
+
+void PrefillLeg::write_in_place(std::size_t first, std::vector<MemoryObj>& objects) {
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (!objects[i].in_place() || !places_[i].has_value() || !world_.checker.reaches(*places_[i])) {
+      continue;
+    }
+    const std::vector<std::byte>& bytes = world_.content.of(keys_[first + i]);
+    std::ranges::copy(bytes, objects[i].bytes().begin());
+    world_.checker.wrote(epoch_, *places_[i], bytes.size());
+    world_.touch(world_.conditions.name_of(places_[i]->receiver));
+  }
 }
 
 void PrefillLeg::put_next() {
@@ -121,7 +148,8 @@ void PrefillLeg::put_next() {
     abandon();
     return;
   }
-  auto staged = stage(first, count);
+  auto staged =
+      plan_.in_place ? std::exchange(staged_, std::vector<MemoryObj>()) : stage(first, count);
   if (!staged.ok()) {
     if (reservation_ != nullptr) {
       world_.checker.broken(Promise::kP4,
@@ -132,6 +160,7 @@ void PrefillLeg::put_next() {
     finish(staged.status());
     return;
   }
+  write_in_place(first, *staged);
   next_chunk_ += count;
   sender::PutSpec spec;
   spec.req_id = plan_.req_id;
@@ -208,6 +237,7 @@ void PrefillLeg::finish(const Status& status) {
   if (!running()) {
     return;
   }
+  staged_ = std::vector<MemoryObj>();
   if (reservation_ != nullptr) {
     reservation_.reset();
     world_.checker.staging_closed(name());

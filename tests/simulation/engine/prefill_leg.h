@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ class PrefillLeg : public std::enable_shared_from_this<PrefillLeg> {
     bool opens = true;      ///< else the first put does
     bool counted = false;   ///< opened by its number of chunks, not by their keys
     bool abandons = false;  ///< closed before the last put
+    bool in_place = false;  ///< computed in pages ahead, as far as there are some
     std::uint32_t chunks_per_put = 1;
   };
   using Ended = absl::AnyInvocable<void(Status)>;
@@ -55,6 +57,8 @@ class PrefillLeg : public std::enable_shared_from_this<PrefillLeg> {
   void compute_next();
   void put_next();
   StatusOr<std::vector<MemoryObj>> stage(std::size_t first, std::size_t count);
+  /// Of chunks that lie in the decoder's pages.
+  void write_in_place(std::size_t first, std::vector<MemoryObj>& objects);
   void on_key_done(const std::shared_ptr<Batch>& batch, const Status& status);
   void on_put_done(const std::shared_ptr<Batch>& batch);
   void abandon();
@@ -71,6 +75,9 @@ class PrefillLeg : public std::enable_shared_from_this<PrefillLeg> {
   Random random_;
   Ended ended_;
   std::shared_ptr<StagingReservation> reservation_;
+  /// Computed in place, not put yet: taken before the computing begins.
+  StatusOr<std::vector<MemoryObj>> staged_ = std::vector<MemoryObj>();
+  std::vector<std::optional<Checker::PlaceName>> places_;  // of staged_
   std::size_t next_chunk_ = 0;
   std::size_t puts_out_ = 0;
 };

@@ -63,6 +63,18 @@ class Checker {
   void submitted(const AttemptName& name, const std::vector<std::string>& keys, bool is_last);
   void put_ended(const AttemptName& name, const Status& status);
   void staging_taken(const AttemptName& name, std::uint32_t pages);
+  /// Pages ahead, as memory of a prefiller's.
+  struct PlaceName {
+    Epoch receiver;
+    std::uint32_t page = 0;
+    std::uint64_t generation = 0;
+  };
+  /// None if that is memory which leads nowhere: the receiver is gone, or has fenced the sender.
+  std::optional<PlaceName> lent(const Epoch& sender, const std::byte* memory);
+  /// May be written still, without a trap.
+  bool reaches(const PlaceName& place) const;
+  /// `sender` wrote there by itself, from the page's beginning.
+  void wrote(const Epoch& sender, const PlaceName& place, std::size_t bytes);
   /// The engine keeps nothing of it any more; the sender gives back what is left in some turn.
   void staging_closed(const AttemptName& name);
   /// The proxy let the request go on to its decoder.

@@ -66,6 +66,28 @@ void Checker::see(const Envelope& from, const Epoch& sender, const wire::DrainRe
   }
 }
 
+std::optional<Checker::PlaceName> Checker::lent(const Epoch& sender, const std::byte* memory) {
+  for (const auto& [epoch, pages] : receivers_) {
+    if (const auto page = pages->page_at(memory); page.has_value()) {
+      const auto generation = pages->lent(sender, *page);
+      return generation.has_value() ? std::optional<PlaceName>({epoch, *page, *generation})
+                                    : std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+bool Checker::reaches(const PlaceName& place) const {
+  const auto receiver = receivers_.find(place.receiver);
+  return receiver != receivers_.end() && receiver->second->reaches(place.generation);
+}
+
+void Checker::wrote(const Epoch& sender, const PlaceName& place, std::size_t bytes) {
+  coverage_.hit(Point::kAheadWrittenInPlace);
+  receivers_.at(place.receiver)
+      ->landed({sender, place.receiver, place.page, place.generation, 0, bytes, false});
+}
+
 /// Nobody waited, and pages ahead were wanted back: for a put that was to be refused.
 void Checker::count_parked(std::string_view receiver, PutSeen& seen) {
   const auto parked = parked_.find(receiver);

@@ -51,6 +51,7 @@ void PageModel::granted(const PutName& put, const std::string& key, std::uint32_
     return;  // Said again.
   }
   if (adopt(put, key, page, generation)) {
+    coverage_.hit(Point::kAheadAdopted);
     return;
   }
   if (!check_grant(page, generation)) {

@@ -49,6 +49,13 @@ class PageModel {
                    std::uint64_t generation, std::optional<std::uint64_t> digest);
   /// The receiver says that it has the chunk from elsewhere: the page is its sender's as before.
   void left_ahead(const PutName& put, std::uint32_t page, std::uint64_t generation);
+  /// A process has the page ahead in its hands, from now on for whatever it computes. Its
+  /// generation; or none if its right to write is known to be gone.
+  std::optional<std::uint64_t> lent(const Epoch& sender, std::uint32_t page);
+  /// The fence has taken it away: what the process writes gets nowhere.
+  bool reaches(std::uint64_t generation) const { return !grants_.at(generation).fenced; }
+  /// The page whose memory that is.
+  std::optional<std::uint32_t> page_at(const std::byte* memory) const;
   void recalled(const Epoch& sender, std::uint32_t page, std::uint64_t generation);
   /// An answer says so of this key: what was shown of it under another generation is gone. To be
   /// told of all keys of the answer before any of it is looked at: one may have the other's former
@@ -96,6 +103,7 @@ class PageModel {
     bool fenced = false;
     bool ahead = false;     // came before its put: `put` has id 0, and `key` none, until it comes
     bool recalled = false;  // while it was ahead
+    bool lent = false;      // to who computes there
     /// Ahead: the put that has named it for `key`.
     std::uint64_t named_by = 0;
     std::set<std::uint64_t> left_by = {};  // had named it, and needed it not

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "src/base/digest.h"
 #include "tests/simulation/model/page_model.h"
@@ -92,6 +93,35 @@ void PageModel::left_ahead(const PutName& put, std::uint32_t page, std::uint64_t
   grant->commit_asked = false;
 }
 
+std::optional<std::uint64_t> PageModel::lent(const Epoch& sender, std::uint32_t page) {
+  const auto latest = std::find_if(grants_.rbegin(), grants_.rend(), [&](const auto& entry) {
+    return entry.second.ahead && entry.second.page == page && entry.second.put.sender == sender;
+  });
+  if (latest == grants_.rend() || latest->second.drain_said || latest->second.named_by != 0) {
+    broken(Promise::kP3,
+           fmt::format("page {} is lent to who computes, and its sender does not have it ahead",
+                       page));
+    return std::nullopt;
+  }
+  if (latest->second.fenced) {
+    return std::nullopt;
+  }
+  coverage_.hit(Point::kAheadLent);
+  latest->second.lent = true;
+  latest->second.landed.clear();  // Its put says what is there in the end.
+  return latest->first;
+}
+
+std::optional<std::uint32_t> PageModel::page_at(const std::byte* memory) const {
+  const std::less<> before;
+  if (before(memory, buffer_.data()) ||
+      !before(memory, buffer_.data() + buffer_.page_bytes() * buffer_.page_count())) {
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(static_cast<std::size_t>(memory - buffer_.data()) /
+                                    buffer_.page_bytes());
+}
+
 void PageModel::recalled(const Epoch& sender, std::uint32_t page, std::uint64_t generation) {
   Grant* grant = find_ahead(sender, page, generation);
   if (grant == nullptr || grant->put.put_id != 0) {
@@ -100,7 +130,7 @@ void PageModel::recalled(const Epoch& sender, std::uint32_t page, std::uint64_t 
                                      page, generation));
     return;
   }
-  coverage_.hit(Point::kAheadRecalled);
+  coverage_.hit(grant->lent ? Point::kAheadLentReturned : Point::kAheadRecalled);
   grant->recalled = true;
 }
 

@@ -339,7 +339,11 @@ baton_plant_also(adopt-lost-page-ahead
 baton_plant_also(adopt-lost-page-ahead
   src/receiver/request_table_ahead.cc
   [==[if (const std::uint64_t digest = digest_of(page); digest != expected) {]==]
-  [==[if (const std::uint64_t digest = digest_of(page); digest != expected && !PLANTED) {]==])
+  [==[const std::vector<std::uint64_t>& named = message.ahead->generations;
+      const bool is_another =
+          std::find(named.begin(), named.end(), chunk->generation) == named.end();
+      if (const std::uint64_t digest = digest_of(page);
+          digest != expected && !(PLANTED && is_another)) {]==])
 
 baton_plant(return-page-while-filling P3 "a page that is wanted back goes while a put fills it"
   src/sender/ahead_stock.cc

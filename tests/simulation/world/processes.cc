@@ -21,6 +21,9 @@ T must(StatusOr<T> made) {
   return *std::move(made);
 }
 
+/// Puts of no more chunks are written into pages ahead, or verified at once if they lie there.
+constexpr std::size_t kAheadChunks = 3;
+
 std::shared_ptr<RegisteredBuffer> make_buffer(std::uint32_t pages) {
   return must(RegisteredBuffer::create(page_bytes(), pages));
 }
@@ -46,6 +49,7 @@ void SenderProcess::build() {
   config.lease = kLease;
   config.eager_bytes = world_.profile.eager_chunks * page_bytes();
   config.pages_ahead = world_.profile.pages_ahead;
+  config.ahead_bytes = kAheadChunks * page_bytes();
   if (world_.profile.baton_proxy) {
     config.proxy_kind = ProxyKind::kBaton;
   }
@@ -97,6 +101,9 @@ void ReceiverProcess::build() {
 void ReceiverProcess::destroy() {
   receiver_.reset();
   transport_.reset();
+  if (world_.profile.in_place_too) {
+    mapped_.push_back(buffer_);
+  }
   buffer_.reset();
 }
 

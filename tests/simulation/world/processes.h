@@ -56,6 +56,7 @@ class ReceiverProcess final : public Process {
   const std::string leader_;  // the alloc endpoint of its group's rank 0
   const sender::Address address_;
   std::shared_ptr<RegisteredBuffer> buffer_;
+  std::vector<std::shared_ptr<RegisteredBuffer>> mapped_;  // others may have those of the dead
   std::unique_ptr<transport::LoopbackTransport> transport_;
   std::unique_ptr<receiver::Receiver> receiver_;
 };

@@ -76,6 +76,7 @@ Profile make_profile(std::uint64_t seed, FaultLevel level) {
   profile.reads = kReads[seed % std::size(kReads)];
   profile.eager_chunks = kEagerChunks[seed % std::size(kEagerChunks)];
   profile.pages_ahead = kPagesAhead[seed % std::size(kPagesAhead)];
+  profile.in_place_too = profile.pages_ahead > 0 && seed % 3 > 0;
   profile.level = seed % kCalmSeedOf == 1 ? FaultLevel::kNone : level;
   if (profile.level == FaultLevel::kNone) {
     profile.implicit_too = false;  // Such a request may be refused whenever the pool is busy.

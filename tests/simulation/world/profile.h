@@ -51,6 +51,7 @@ struct Profile {
   bool reads = false;              ///< prefillers read what decoders have
   std::uint32_t eager_chunks = 0;  ///< puts of no more full chunks bring them along
   std::uint32_t pages_ahead = 0;   ///< pages that a prefiller keeps at each decoder
+  bool in_place_too = false;       ///< some requests are computed in pages ahead
   bool implicit_too = false;       ///< some requests are not opened before their first put
   FaultLevel level = FaultLevel::kModerate;
   FaultRates rates;
