@@ -51,7 +51,7 @@ Chunk& ChunkPool::adopt(Chunk& ahead, std::string_view key, KeyBatch& batch, std
   assert(ahead.place == Place::kAhead && ahead.writer.sender == writer.sender);
   forget_ahead(ahead);
   KeyBatch::Entry& entry = batch.entries[index];
-  names_.acquire(key, entry.name, batch.cursor);
+  names_.acquire(key, entry.name, entry.split, batch.cursor);
   name(ahead, entry.name, entry.tag, meta, bytes, writer);
   return ahead;
 }

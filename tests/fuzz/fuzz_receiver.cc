@@ -97,8 +97,10 @@ class Intruder {
 void check_pages(ReceiverNode& receiver) {
   const auto pages = receiver.pages();
   require(receiver->audit().empty(), "the pool is as it should be");
-  require(pages.free + pages.granted + pages.held + pages.retained + pages.quarantined == kPages,
-          "every page is accounted for");
+  require(
+      pages.free + pages.ahead + pages.granted + pages.held + pages.retained + pages.quarantined ==
+          kPages,
+      "every page is accounted for");
   require(pages.reserved <= pages.free + pages.retained, "what is promised can be given");
 }
 

@@ -104,9 +104,13 @@ struct Work {
       ++times_read;
     };
     sender->submit_read(Impostor::address(), std::move(read), read_state);
-    sender->open(
-        {Impostor::address(), {"open", 0}, testing::tiny_keys(10, 3), 0, std::chrono::seconds(20)},
-        [this](const auto& /*staging*/) { ++times_opened; });
+    sender->open({Impostor::address(),
+                  {"open", 0},
+                  testing::tiny_keys(10, 3),
+                  0,
+                  std::chrono::seconds(20),
+                  /*in_place=*/true},
+                 [this](const auto& /*staging*/) { ++times_opened; });
   }
   void check_ended() const {
     require(state->done(), "the put ended");
@@ -131,8 +135,10 @@ void check_alive(World& world, SenderNode& sender) {
 }
 
 void run(std::string_view input) {
-  World world;
-  SenderNode sender(world, kPages);
+  World world({.maps_pages = true});
+  sender::Config config = SenderNode::default_config();
+  config.pages_ahead = 2;
+  SenderNode sender(world, kPages, config);
   Work work(world, sender);
   {
     Impostor impostor(world, sender.epoch());

@@ -51,6 +51,19 @@ wire::AllocRequest alloc(std::uint64_t put_id, std::vector<std::string> keys, bo
   return request;
 }
 
+/// The chunk of its first key lies in the page ahead: zeros.
+wire::AllocRequest alloc_ahead(std::uint64_t put_id, std::size_t keys, bool with_digests) {
+  wire::AllocRequest request = alloc(put_id, tiny_keys(0, keys), true);
+  request.ahead = {std::vector<std::int64_t>(keys, -1), std::vector<std::uint64_t>(keys, 0), {}};
+  request.ahead->pages[0] = 0;
+  request.ahead->generations[0] = 1;
+  if (with_digests) {
+    request.ahead->digests.resize(keys);
+    request.ahead->digests[0] = digest_of(std::vector<std::byte>(128));
+  }
+  return request;
+}
+
 /// Of the zeros that fuzz_receiver's intruder writes.
 wire::CommitRequest commit(std::uint64_t put_id, std::vector<std::uint32_t> pages) {
   const std::vector<std::byte> zeros(128);
@@ -87,7 +100,7 @@ Step allocated(KeyState first, KeyState second) {
   response.baton = wire::AllocResponse::Baton{1, 0, "", {first, second}, {}};
   std::int64_t page = 0;
   for (const KeyState state : {first, second}) {
-    const bool granted = state == KeyState::kGranted;
+    const bool granted = state == KeyState::kGranted || state == KeyState::kPlaced;
     response.remote_indexes.push_back(granted ? page : -1);
     response.baton->generations.push_back(granted ? static_cast<std::uint64_t>(page) + 1 : 0);
     ++page;
@@ -138,6 +151,20 @@ Seeds receiver_seeds() {
         quarter_seconds(20), on_alloc(wire::Heartbeat{parties(), 1, {}}), quarter_seconds(20),
         on_alloc(wire::Heartbeat{parties(), 2, {}}), quarter_seconds(20)}},
       {"read_and_lost", {hello(3), grants, on_alloc(commit(1, {0, 1})), asks_to_read(1), broken()}},
+      {"put_into_a_page_ahead",
+       {hello(5), on_alloc(wire::AheadRequest{parties(), 1, 2}),
+        on_alloc(wire::AheadRequest{parties(), 1, 2}), on_alloc(alloc_ahead(1, 2, true)),
+        on_alloc(wire::AheadRequest{parties(), 2, 2})}},
+      {"committed_in_a_page_ahead",
+       {hello(5), on_alloc(wire::AheadRequest{parties(), 1, 1}), on_alloc(alloc_ahead(1, 1, false)),
+        on_alloc(commit(1, {0}))}},
+      {"page_ahead_given_back",
+       {hello(5), on_alloc(wire::AheadRequest{parties(), 1, 1}), on_alloc(alloc_ahead(1, 1, false)),
+        on_alloc(wire::DrainNotif{parties(), 0, {0, 1}, {1, 2}, 1}),
+        on_alloc(alloc_ahead(2, 1, true))}},
+      {"parked_behind_its_own_page_ahead",
+       {hello(5), on_alloc(wire::AheadRequest{parties(), 1, 1}),
+        on_alloc(alloc(1, tiny_keys(0, 4), true)), quarter_seconds(60)}},
       {"of_version_1", {hello(1), grants, on_alloc(commit(1, {0, 1})), broken()}},
       {"opened",
        {hello(2), on_alloc(wire::OpenRequest{parties(), kReq, 0, tiny_keys(0, 3), 3, 5'000}),
@@ -191,6 +218,16 @@ Seeds sender_seeds() {
       {"read_beyond_the_last_page",
        {welcome(3), read_answer(wire::ReadState::kHit, kPages, 7, 128)}},
       {"read_of_another_length", {welcome(3), read_answer(wire::ReadState::kHit, 0, 7, 129)}},
+      {"put_into_pages_ahead",
+       {welcome(5), on_alloc(wire::AheadGrant{1, 0, "", {0, 1}, {1, 2}}),
+        allocated(KeyState::kPlaced, kGranted), committed(0),
+        on_alloc(wire::AheadGrant{2, 0, "", {2, 3}, {3, 4}})}},
+      {"pages_ahead_are_recalled",
+       {welcome(5), on_alloc(wire::AheadGrant{1, 0, "", {2, 3}, {3, 4}}),
+        on_alloc(wire::DrainRequest{0, {1, 2}, {9, 3}}), on_alloc(wire::DrainAck{0, 0, "", 1}),
+        quarter_seconds(4)}},
+      {"page_ahead_beyond_the_last",
+       {welcome(5), on_alloc(wire::AheadGrant{1, 0, "", {kPages}, {3}})}},
       {"forgotten",
        {welcome(2), quarter_seconds(20),
         on_alloc(wire::HeartbeatAck{1, 0, "", {{"put", 0}, {"open", 0}}})}},
