@@ -1,7 +1,5 @@
 #include "src/receiver/chunk_pool.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <cassert>

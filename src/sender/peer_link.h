@@ -167,8 +167,9 @@ class PeerLink {
   void start_ahead();
   void stop_ahead();
   void wish_less(std::uint32_t pages);
-  /// As many as are kept when none is in use.
-  std::uint32_t ahead_target() const { return config_.pages_ahead + ahead_wished_; }
+  /// As many as are kept for small puts; none where a chunk is too large for that.
+  std::uint32_t pages_for_puts() const;
+  std::uint32_t ahead_target() const { return pages_for_puts() + ahead_wished_; }
   void ask_ahead();
   void start_heartbeats();
   void beat();

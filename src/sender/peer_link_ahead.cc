@@ -72,9 +72,15 @@ void PeerLink::wish_less(std::uint32_t pages) {
 
 void PeerLink::refill_ahead() {
   // Half of them at a time: a question for many puts.
-  if (ahead_ != nullptr && 2 * ahead_->free_count() <= config_.pages_ahead) {
+  if (ahead_ != nullptr && 2 * ahead_->free_count() <= pages_for_puts()) {
     ask_ahead();
   }
+}
+
+std::uint32_t PeerLink::pages_for_puts() const {
+  const wire::LayoutInfo& layout = config_.layout;
+  const auto chunk_bytes = TensorMeta{layout.shape, layout.dtype, layout.fmt}.bytes();
+  return chunk_bytes.value_or(0) <= config_.ahead_bytes ? config_.pages_ahead : 0;
 }
 
 void PeerLink::ask_ahead() {

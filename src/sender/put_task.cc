@@ -121,8 +121,11 @@ void PutTask::ask() {
   }
   if (Status sent = send_request(link_, alloc_request(), spec_.keys); !sent.ok()) {
     fail(sent);
-  } else if (link_.may_repeat()) {
-    resend_.start([this] { repeat(); });
+  } else {
+    if (link_.may_repeat()) {
+      resend_.start([this] { repeat(); });
+    }
+    link_.refill_ahead();  // Behind the put that may have used some up.
   }
 }
 

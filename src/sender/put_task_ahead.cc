@@ -62,7 +62,6 @@ bool PutTask::fill_places() {
     return false;
   }
   const std::vector<AheadStock::Page> pages = stock_->take(spec_.objects.size());
-  link_.refill_ahead();
   if (pages.empty()) {
     return false;
   }

@@ -138,6 +138,17 @@ TEST_F(AheadPutTest, OneThatIsTooLargeIsWrittenAsEver) {
   EXPECT_EQ(commits_, 1);
 }
 
+TEST_F(AheadPutTest, WhereNoChunkIsSmallNoneAreKept) {
+  sender::Config config = ahead_config();
+  config.ahead_bytes = 127;
+  SenderNode sender(world_, 8, config);
+  const auto put = sender.submit(receiver_, sender.spec("req", 0, 2));
+  run_to_end(put);
+  ASSERT_TRUE(put->status().ok()) << put->status();
+  world_.scheduler.run_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(receiver_.pages().ahead, 0U);
+}
+
 TEST_F(AheadPutTest, WhatWasThereLeavesThePageInTheStock) {
   SenderNode sender(world_, 8, ahead_config());
   warm_up(sender);
