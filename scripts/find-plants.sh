@@ -3,9 +3,9 @@
 set -eu
 last=$1
 find_plant() {
-  # Two need more faults than moderate ones to show within the range.
+  # Three need more faults than moderate ones to show within the range.
   case $1 in
-    drain-after-failed-write | skip-epoch-check) faults=heavy ;;
+    adopt-lost-page-ahead | drain-after-failed-write | skip-epoch-check) faults=heavy ;;
     *) faults=moderate ;;
   esac
   found=$(build/bin/baton-sim-plants --plant "$1" --seeds "1..$last" --faults "$faults" | tail -n 1) || true

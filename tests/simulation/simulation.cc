@@ -19,6 +19,9 @@ namespace {
 
 /// Far beyond any run: a livelock.
 constexpr std::uint64_t kMaxEvents = 2'000'000;
+/// How often all pages are wanted back in the end: a link that comes up afterwards asks for some
+/// anew, and a handshake that goes back to the time of faults may fail.
+constexpr std::uint32_t kRecalls = 3;
 
 class Simulation {
  public:
@@ -42,7 +45,8 @@ class Simulation {
   void stop_faults();
   /// Pages ahead of senders that live count as settled until they are wanted back.
   std::string unsettled(bool ahead_too) const;
-  void want_all_pages();
+  void recall_all_pages(std::uint32_t round);
+  void want_all_pages(std::uint32_t round);
   bool has_all_pages() const;
   void give_pages_back();
   void check_end();
@@ -94,13 +98,10 @@ Result Simulation::run() {
   visitors_.stop();
   readers_.stop();
   run_until([&] { return unsettled(false).empty() || world_.clock.now() > bound; });
-  if (!broken() && unsettled(false).empty() && world_.profile.pages_ahead > 0) {
-    want_all_pages();
-    const TimePoint last = world_.clock.now() + kAdmissionTimeout;
-    run_until([&] { return has_all_pages() || world_.clock.now() > last; });
-    give_pages_back();
-    const TimePoint end = world_.clock.now() + kAdmissionTimeout;
-    run_until([&] { return unsettled(true).empty() || world_.clock.now() > end; });
+  for (std::uint32_t round = 1; round <= kRecalls && unsettled(false).empty(); ++round) {
+    if (!broken() && !unsettled(true).empty()) {
+      recall_all_pages(round);
+    }
   }
   if (!broken()) {
     check_end();
@@ -155,16 +156,25 @@ std::string Simulation::unsettled(bool ahead_too) const {
   return "";
 }
 
+void Simulation::recall_all_pages(std::uint32_t round) {
+  want_all_pages(round);
+  const TimePoint last = world_.clock.now() + kAdmissionTimeout;
+  run_until([&] { return has_all_pages() || world_.clock.now() > last; });
+  give_pages_back();
+  const TimePoint end = world_.clock.now() + kAdmissionTimeout;
+  run_until([&] { return unsettled(true).empty() || world_.clock.now() > end; });
+}
+
 /// The last prefiller asks each decoder for every page that it has, in requests that fit into its
 /// staging: they are only there at the same time if whoever has some ahead gives them back.
-void Simulation::want_all_pages() {
+void Simulation::want_all_pages(std::uint32_t round) {
   for (std::size_t i = 0; i < fleet_.decoders.size(); ++i) {
     for (std::uint32_t rank = 0; rank < world_.profile.ranks; ++rank) {
       SenderProcess& asker = *fleet_.prefillers.back()[rank];
       for (std::uint32_t left = world_.profile.receiver_pages; left > 0;) {
         sender::OpenSpec spec;
         spec.receiver = fleet_.decoders[i][rank]->address();
-        spec.key = {fmt::format("all-of-d{}-but-{}", i, left), 1};
+        spec.key = {fmt::format("all-of-d{}-but-{}", i, left), round};
         spec.total_chunks = std::min(left, world_.profile.staging_pages);
         spec.timeout = 2 * kAdmissionTimeout;
         left -= spec.total_chunks;
@@ -190,7 +200,8 @@ bool Simulation::has_all_pages() const {
 
 void Simulation::give_pages_back() {
   staging_.clear();
-  for (const auto& [asker, key] : wanted_) {
+  const auto wanted = std::exchange(wanted_, {});
+  for (const auto& [asker, key] : wanted) {
     asker->sender().cancel(key.req_id, absl::CancelledError("it has seen all pages"));
   }
 }

@@ -51,12 +51,15 @@ void PageModel::granted_ahead(const Epoch& sender, std::uint32_t page, std::uint
 
 void PageModel::named_ahead(const PutName& put, const std::string& key, std::uint32_t page,
                             std::uint64_t generation, std::optional<std::uint64_t> digest) {
+  Grant* grant = find_ahead(put.sender, page, generation);
+  if (grant != nullptr && grant->fenced) {
+    return;  // It does not know yet that the page is not its any more, nor what is there.
+  }
   if (digest.has_value() && *digest != digest_of(content_.of(key))) {
     broken(Promise::kP1, fmt::format("put {} names a page ahead for chunk {} with the digest of "
                                      "other bytes",
                                      put.put_id, key));
   }
-  Grant* grant = find_ahead(put.sender, page, generation);
   if (grant == nullptr) {
     broken(Promise::kP7, fmt::format("put {} names page {} under generation {}, which its sender "
                                      "was not granted ahead",

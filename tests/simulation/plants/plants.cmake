@@ -325,7 +325,7 @@ baton_plant(forget-pages-ahead P6 "the pages that a failed put has filled are ne
         stock_->give_up(place->page);
       }]==])
 
-baton_plant(adopt-lost-page-ahead P7 "a put's chunk is taken to lie in whatever page ahead has the number"
+baton_plant(adopt-lost-page-ahead P3 "a put's chunk is taken to lie in whatever page ahead has the number"
   src/receiver/chunk_pool_ahead.cc
   [==[  const bool is_ahead = chunk.place == Place::kAhead && chunk.generation == generation &&
                         chunk.writer.sender == sender;]==]
