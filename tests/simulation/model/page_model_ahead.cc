@@ -168,8 +168,11 @@ void PageModel::adopt_untold_ahead() {
     }
     const Chunk& chunk = chunks_[grant.key];
     const auto known = grants_.find(chunk.generation);
-    if (known == grants_.end() || !known->second.commit_asked ||
-        current_[known->second.page] != chunk.generation) {
+    const bool is_elsewhere =
+        known != grants_.end() && known->second.commit_asked &&
+        std::ranges::equal(buffer_.page(known->second.page).first(chunk.bytes->size()),
+                           *chunk.bytes);
+    if (!is_elsewhere) {
       begin_chunk(grant.key, generation);
     }
   }
