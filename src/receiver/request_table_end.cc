@@ -65,7 +65,7 @@ void RequestTable::end(const RequestId& ended_id, const Status& why) {
   if (--share.requests == 0) {
     shares_.erase(id.sender);
   }
-  if (request->state == Request::State::kComplete || !why.ok()) {
+  if (request->state == Request::State::kComplete || !why.ok() || !request->puts.empty()) {
     remember_end(*request, why);
   }
   if (!why.ok()) {
@@ -242,7 +242,12 @@ void RequestTable::remember_end(const Request& request, const Status& why) {
     ended_[id.req_id] = why;
   }
   if (request.state > Request::State::kReserved) {
-    ended_attempts_[id] = why;  // One that waited was granted nothing: it may be opened again.
+    // One that waited was granted nothing: it may be opened again. One that was released after a
+    // put may not: were that put to come twice, it could take pages ahead that its sender fills
+    // anew.
+    ended_attempts_[id] = why.ok() && request.state != Request::State::kComplete
+                              ? absl::CancelledError(std::string("it was released"))
+                              : why;
   }
 }
 
