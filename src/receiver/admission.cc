@@ -25,8 +25,17 @@ bool Admission::fits(const Request& request) {
 
 bool Admission::fits(const Request& request, const KeyBatch& keys) const {
   const std::uint32_t room = pool_.available() + request.brought;
+  return needed(request, keys) <= room;
+}
+
+bool Admission::awaits_pages_ahead(const Request& request) {
+  pool_.look_up(request.keys, keys_);
+  return needed(request, keys_) <= pool_.available() + pool_.counts().ahead;
+}
+
+std::uint32_t Admission::needed(const Request& request, const KeyBatch& keys) {
   if (keys.entries.empty()) {
-    return request.total_chunks <= room;
+    return request.total_chunks;
   }
   std::uint32_t needed = 0;
   for (const KeyBatch::Entry& entry : keys.entries) {
@@ -37,7 +46,7 @@ bool Admission::fits(const Request& request, const KeyBatch& keys) const {
     // a retained one stops being evictable.
     needed += in_use ? 0 : 1;
   }
-  return needed <= room;
+  return needed;
 }
 
 void Admission::admit(Request& request) {
@@ -112,7 +121,7 @@ void Admission::pump(absl::FunctionRef<void(Request&)> admitted) {
       it = queue_.erase(it);
       admit(request);
       admitted(request);
-    } else if (request.overtaken >= kMaxOvertaken) {
+    } else if (request.overtaken >= kMaxOvertaken || awaits_pages_ahead(request)) {
       return;
     } else {
       ++it;

@@ -14,7 +14,8 @@ namespace baton::receiver {
 
 /// Promise P4. A request is admitted with everything that it may need, or waits holding nothing, or
 /// is refused. Smaller requests may overtake a waiting one, but each only kMaxOvertaken times:
-/// after that everybody behind it waits until it fits.
+/// after that everybody behind it waits until it fits. Nobody overtakes one that waits for nothing
+/// but pages that are granted ahead: they were asked back, and are its.
 class Admission {
  public:
   static constexpr std::uint32_t kMaxOvertaken = 8;
@@ -48,6 +49,8 @@ class Admission {
 
  private:
   bool fits(const Request& request, const KeyBatch& keys) const;
+  bool awaits_pages_ahead(const Request& request);
+  static std::uint32_t needed(const Request& request, const KeyBatch& keys);
   void admit(Request& request, KeyBatch& keys);
 
   ChunkPool& pool_;

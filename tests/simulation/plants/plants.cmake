@@ -107,8 +107,9 @@ baton_plant_also(evict-chunk-of-live-request
 
 baton_plant(admit-piece-by-piece P4 "a request is admitted with the pages that are there"
   src/receiver/admission.cc
-  [==[return request.total_chunks <= room;]==]
-  [==[return request.total_chunks <= room || (PLANTED && pool_.available() > 0);]==])
+  [==[return needed(request, keys) <= room;]==]
+  [==[return needed(request, keys) <= room ||
+         (PLANTED && keys.entries.empty() && pool_.available() > 0);]==])
 baton_plant_also(admit-piece-by-piece
   src/receiver/admission.cc
   [==[request.reserved = request.total_chunks - request.brought;]==]

@@ -237,6 +237,31 @@ TEST_F(AheadTest, WhoWaitsGetsThemBack) {
   EXPECT_EQ(std::get<wire::OpenResponse>(other.next()).code, 0U);
 }
 
+TEST_F(AheadTest, NobodyOvertakesWhoWaitsForThemAlone) {
+  const auto grant = ask(4);
+  RawSender other(world_, receiver_);
+  other.connect();
+  other.send(wire::OpenRequest{other.parties(), "all", 0, {}, 14, 10'000});
+  other.send(wire::OpenRequest{other.parties(), "small", 0, {}, 2, 10'000});
+  EXPECT_TRUE(other.quiet()) << "the small one would fit";
+  ASSERT_TRUE(std::holds_alternative<wire::DrainRequest>(raw_.next()));
+  EXPECT_EQ(receiver_->stats().waiting, 2U);
+  give_back(grant);
+  EXPECT_EQ(std::get<wire::OpenResponse>(other.next()).req_id, "all");
+  EXPECT_EQ(std::get<wire::OpenResponse>(other.next()).req_id, "small");
+}
+
+TEST_F(AheadTest, AReleasedRequestIsNotBroughtBackByItsPut) {
+  const auto grant = ask(1);
+  wire::AllocRequest request = there(1, "req", 0, 1, grant);
+  request.async->is_last_batch = false;
+  request.async->total_chunks = 2;
+  ASSERT_EQ(put(request).baton->code, 0U);
+  raw_.send(wire::ReleaseNotif{raw_.parties(), "req", 0});
+  EXPECT_EQ(receiver_->stats().requests, 0U);
+  EXPECT_NE(put(request).baton->code, 0U) << "it has ended";
+}
+
 TEST_F(AheadTest, ARecallIsSaidAgain) {
   ask(4);
   RawSender other(world_, receiver_);
