@@ -143,7 +143,7 @@ struct Options {
   std::uint32_t pd_copy_helpers = 1;
   /// Sender: pages that it keeps ahead of each receiver on its host, so that a small put needs only
   /// be told of (docs/protocol.md, "Pages ahead"); 0: none, and no request lies in place.
-  std::uint32_t pd_pages_ahead = 8;
+  std::uint32_t pd_pages_ahead = 16;
   /// Receiver: pages that one sender may have ahead; 0: none.
   std::uint32_t pd_max_peer_pages_ahead = 64;
 

@@ -71,7 +71,7 @@ TEST(OptionDocs, Defaults) {
       {"pd_group_leader_host", ""},
       {"pd_proxy_kind", "stock"},
       {"pd_protocol_min", "1"},
-      {"pd_pages_ahead", "8"},
+      {"pd_pages_ahead", "16"},
       {"pd_max_peer_pages_ahead", "64"},
       {"pd_protocol_max", "5"},
   };
