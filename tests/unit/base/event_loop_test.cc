@@ -3,9 +3,15 @@
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <memory>
+#include <string>
+#include <thread>
 #include <vector>
 
 namespace baton {
@@ -69,6 +75,29 @@ TEST_F(EventLoopTest, TimersRunInTheOrderOfTheirTimesAndCancelledOnesNever) {
   });
   done.get_future().wait();
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
+}
+
+/// What the kernel says that the thread does: 'S' sleeps.
+char state_of(pid_t thread) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t end_of_name = text.rfind(')');
+  return end_of_name == std::string::npos ? '?' : text.at(end_of_name + 2);
+}
+
+TEST_F(EventLoopTest, APostWakesALoopThatSleeps) {
+  pid_t thread = 0;
+  loop_->run_sync([&] { thread = static_cast<pid_t>(::syscall(SYS_gettid)); });
+  for (int round = 0; round < 20; ++round) {
+    const auto give_up = std::chrono::steady_clock::now() + 10s;
+    while (state_of(thread) != 'S' && std::chrono::steady_clock::now() < give_up) {
+      std::this_thread::yield();
+    }
+    ASSERT_EQ(state_of(thread), 'S') << "it has nothing to do";
+    const auto ran = std::make_shared<std::promise<void>>();
+    loop_->post([ran] { ran->set_value(); });
+    ASSERT_EQ(ran->get_future().wait_for(10s), std::future_status::ready);
+  }
 }
 
 TEST_F(EventLoopTest, WatchesDescriptorsUntilUnwatched) {

@@ -36,6 +36,7 @@ class AheadPutTest : public ::testing::Test {
       if (const auto* asked = std::get_if<wire::AllocRequest>(&*message)) {
         requests_.push_back(*asked);
       }
+      questions_ += std::holds_alternative<wire::AheadRequest>(*message) ? 1 : 0;
       commits_ += std::holds_alternative<wire::CommitRequest>(*message) ? 1 : 0;
       const bool lost = std::holds_alternative<wire::AllocResponse>(*message) && lose_answers_;
       return {lost ? std::vector<Duration>{} : std::vector<Duration>{Duration::zero()}};
@@ -91,6 +92,7 @@ class AheadPutTest : public ::testing::Test {
   ReceiverNode receiver_{world_, "r", 32};
   std::vector<wire::AllocRequest> requests_;
   int commits_ = 0;
+  int questions_ = 0;  // for pages ahead
   bool lose_answers_ = false;
 };
 
@@ -152,12 +154,18 @@ TEST_F(AheadPutTest, WhereNoChunkIsSmallNoneAreKept) {
 TEST_F(AheadPutTest, WhatWasThereLeavesThePageInTheStock) {
   SenderNode sender(world_, 8, ahead_config());
   warm_up(sender);
+  world_.scheduler.run_for(std::chrono::milliseconds(10));
   const std::uint32_t before = receiver_.pages().ahead;
-  const auto put = sender.submit(receiver_, sender.spec("again", 90, 1));
-  run_to_end(put);
-  ASSERT_TRUE(put->status().ok()) << put->status();
-  EXPECT_EQ(put->stats().chunks_skipped, 1U);
+  questions_ = 0;
+  for (int i = 0; i < 10; ++i) {
+    const auto put = sender.submit(receiver_, sender.spec("again" + std::to_string(i), 90, 1));
+    run_to_end(put);
+    ASSERT_TRUE(put->status().ok()) << put->status();
+    EXPECT_EQ(put->stats().chunks_skipped, 1U);
+  }
   EXPECT_EQ(receiver_.pages().ahead, before);
+  EXPECT_EQ(questions_, 0) << "none was used up";
+  EXPECT_TRUE(requests_.back().ahead.has_value());
 }
 
 TEST_F(AheadPutTest, ACancelledOneGivesItsPagesBack) {
@@ -326,11 +334,13 @@ TEST_F(AheadPutTest, ItIsNotPutAgainToARestartedReceiver) {
   lose_answers_ = true;
   const auto put = sender.submit(receiver_, in_place_spec(**request, "req", 1));
   ASSERT_TRUE(world_.scheduler.run_until([&] { return !requests_.empty(); }));
+  const TimePoint begun = world_.scheduler.now();
+  world_.network.set_filter([](const auto&) { return std::vector<Duration>{}; });
   world_.hub.break_connection(sender.epoch(), receiver_.epoch(),
                               absl::UnavailableError(std::string("test")));
-  lose_answers_ = false;
   run_to_end(put);
   EXPECT_TRUE(absl::IsUnavailable(put->status())) << put->status();
+  EXPECT_LT(world_.scheduler.now() - begun, std::chrono::seconds(1)) << "it waits for no handshake";
 }
 
 TEST_F(AheadPutTest, WhatARequestDidNotUseGoesBack) {
