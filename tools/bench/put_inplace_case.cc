@@ -1,4 +1,7 @@
 // A prefill's chunks on one host: written where they are to be, against staged and copied.
+#include <array>
+#include <vector>
+
 #include "tools/bench/failed.h"
 #include "tools/bench/put_cases.h"
 #include "tools/bench/stats.h"
@@ -31,8 +34,11 @@ class ExportPair {
     if (receiver_->call("claim", what).at("digests") != sent.at("digests")) {
       throw Failed("the receiver has other bytes than were exported");
     }
+    export_us_[in_place ? 1 : 0].push_back(median(sent.at("export_us").get<std::vector<double>>()));
     return median(sent.at("us").get<std::vector<double>>());
   }
+  /// What no put can save.
+  double export_us(bool in_place) const { return median(export_us_.at(in_place ? 1 : 0)); }
 
   Worker& exporter() { return *exporter_; }
   Worker& receiver() { return *receiver_; }
@@ -42,6 +48,7 @@ class ExportPair {
   std::unique_ptr<Worker> receiver_;
   std::unique_ptr<Worker> exporter_;
   std::uint64_t next_key_ = 0;
+  std::array<std::vector<double>, 2> export_us_;
 };
 
 }  // namespace
@@ -65,6 +72,10 @@ void run_put_inplace_case(Run& run) {
   run.measure(
       result, {&pair.exporter(), &pair.receiver()}, false, [&] { return pair.hand_over(true, 5); },
       [&] { return pair.hand_over(false, 5); });
+  result.settings["export_alone_us"] = pair.export_us(true);
+  result.settings["export_alone_us_copied_put"] = pair.export_us(false);
+  run.note("llama.cpp's export, in place", pair.export_us(true), "us");
+  run.note("llama.cpp's export, staged", pair.export_us(false), "us");
   run.finish(std::move(result));
 }
 
