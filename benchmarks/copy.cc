@@ -22,8 +22,8 @@
 #include <thread>
 #include <vector>
 
+#include "src/base/copy_kernel.h"
 #include "src/base/digest.h"
-#include "src/transport/shm/copy_kernel.h"
 #include "src/transport/shm/digesting_copy.h"
 
 #if defined(__x86_64__)

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "src/base/copy_kernel.h"
+
 namespace baton::engine {
 namespace {
 
@@ -252,15 +254,23 @@ StatusOr<KvBlobView> parse_kv_blob(std::span<const std::byte> blob) {
   return view;
 }
 
-Status kv_blob_to_chunk(const KvBlobView& blob, std::span<std::byte> chunk) {
+Status kv_blob_to_chunk(const KvBlobView& blob, std::span<std::byte> chunk, KvReader reader) {
   if (Status status = expect_chunk_size(chunk.size(), blob.shape, blob.tokens); !status.ok()) {
     return status;
   }
-  Writer writer(chunk);
+  std::byte* to = chunk.data();
   for (const auto* half : {&blob.keys, &blob.values}) {
     for (const auto& layer : *half) {
-      writer.put_bytes(layer);
+      if (reader == KvReader::kOther) {
+        copy_bulk(to, layer.data(), layer.size());
+      } else {
+        std::memcpy(to, layer.data(), layer.size());
+      }
+      to += layer.size();
     }
+  }
+  if (reader == KvReader::kOther) {
+    publish_stores();
   }
   return absl::OkStatus();
 }

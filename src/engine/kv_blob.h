@@ -59,8 +59,13 @@ struct KvBlobView {
 /// above: no byte more or less, f16 rows of one size, positions in order.
 StatusOr<KvBlobView> parse_kv_blob(std::span<const std::byte> blob);
 
-/// Copies the rows into `chunk`, which must have kv_chunk_bytes() bytes.
-Status kv_blob_to_chunk(const KvBlobView& blob, std::span<std::byte> chunk);
+/// Who reads the chunk next: this process, and finds it in its cache; or another one, later.
+enum class KvReader : std::uint8_t { kSelf, kOther };
+
+/// Copies the rows into `chunk`, which must have kv_chunk_bytes() bytes. For another reader they
+/// are stored past the cache, and published.
+Status kv_blob_to_chunk(const KvBlobView& blob, std::span<std::byte> chunk,
+                        KvReader reader = KvReader::kSelf);
 
 /// Makes the blob of a chunk whose first token stands at `first_position`. Reuses `blob`'s memory.
 Status kv_chunk_to_blob(const KvShape& shape, std::int32_t first_position, std::uint32_t tokens,

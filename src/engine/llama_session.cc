@@ -94,8 +94,8 @@ StatusOr<std::span<const float>> LlamaSession::prefill_chunk(std::span<const Tok
   return context_.logits();
 }
 
-Status LlamaSession::export_chunk(std::uint32_t first, std::uint32_t end,
-                                  std::span<std::byte> out) {
+Status LlamaSession::export_chunk(std::uint32_t first, std::uint32_t end, std::span<std::byte> out,
+                                  KvReader reader) {
   const bool one_chunk = first < end && first % chunk_tokens_ == 0 &&
                          end == std::min(first + chunk_tokens_, prompt_tokens_);
   if (!one_chunk) {
@@ -116,7 +116,7 @@ Status LlamaSession::export_chunk(std::uint32_t first, std::uint32_t end,
         fmt::format("asked llama.cpp for tokens {} to {}, got {} tokens from position {}", first,
                     end, view->tokens, view->first_position));
   }
-  return kv_blob_to_chunk(*view, out);
+  return kv_blob_to_chunk(*view, out, reader);
 }
 
 Status LlamaSession::check_import(std::span<const KvChunk> chunks) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "baton/status.h"
+#include "src/engine/kv_blob.h"
 #include "src/engine/llama_context.h"
 #include "src/engine/llama_model.h"
 
@@ -62,7 +63,9 @@ class LlamaSession {
 
   /// Copies the KV of tokens first to end - 1 into `out`, which has kv_chunk_bytes() bytes. They
   /// must be one chunk that was prefilled or imported.
-  Status export_chunk(std::uint32_t first, std::uint32_t end, std::span<std::byte> out);
+  /// `reader`: who reads `out` next; another process, if it is a memory object in place.
+  Status export_chunk(std::uint32_t first, std::uint32_t end, std::span<std::byte> out,
+                      KvReader reader = KvReader::kSelf);
 
   /// Replaces the sequence by these chunks, the prompt's first one first; all but the last one are
   /// full. The bytes don't say which tokens they belong to: swapped chunks are taken, and give

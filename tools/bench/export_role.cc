@@ -100,7 +100,8 @@ class Exporter final : public Role {
       if (objects[i].in_place() != in_place) {
         throw Failed("the receiver had too few pages ahead");
       }
-      check(session_->export_chunk(i * kChunkTokens, (i + 1) * kChunkTokens, objects[i].bytes()),
+      check(session_->export_chunk(i * kChunkTokens, (i + 1) * kChunkTokens, objects[i].bytes(),
+                                   in_place ? engine::KvReader::kOther : engine::KvReader::kSelf),
             "can't export");
     }
     export_us_ = std::chrono::duration<double, std::micro>(Clock::now() - begun).count();

@@ -129,7 +129,10 @@ Status PrefillWorker::compute(Prefill& prefill) {
         if (!chunk.ok()) {
           return chunk.status();
         }
-        if (Status copied = session.export_chunk(first, end, chunk->bytes()); !copied.ok()) {
+        if (Status copied = session.export_chunk(
+                first, end, chunk->bytes(),
+                chunk->in_place() ? engine::KvReader::kOther : engine::KvReader::kSelf);
+            !copied.ok()) {
           return copied;
         }
         prefill.batch.push_back(*std::move(chunk));

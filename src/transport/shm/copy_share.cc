@@ -1,6 +1,6 @@
 #include "src/transport/shm/copy_share.h"
 
-#include "src/transport/shm/copy_kernel.h"
+#include "src/base/copy_kernel.h"
 
 namespace baton::transport::shm {
 namespace {

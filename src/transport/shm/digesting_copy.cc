@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "src/transport/shm/copy_kernel.h"
+#include "src/base/copy_kernel.h"
 
 namespace baton::transport::shm {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "src/base/copy_kernel.h"
 #include "src/base/digest.h"
 #include "src/transport/post_done.h"
-#include "src/transport/shm/copy_kernel.h"
 
 namespace baton::transport::shm {
 namespace {

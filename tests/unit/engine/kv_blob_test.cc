@@ -87,6 +87,9 @@ TEST(KvBlob, GoesToAChunkAndBack) {
 
       std::vector<std::byte> back(chunk.size());
       ASSERT_TRUE(kv_blob_to_chunk(*view, back).ok());
+      std::vector<std::byte> for_another(back.size());
+      ASSERT_TRUE(kv_blob_to_chunk(*view, for_another, KvReader::kOther).ok());
+      EXPECT_EQ(for_another, back);
       EXPECT_EQ(back, chunk);
     }
   }

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "src/base/copy_kernel.h"
 #include "src/base/digest.h"
-#include "src/transport/shm/copy_kernel.h"
 
 namespace baton::transport::shm {
 namespace {

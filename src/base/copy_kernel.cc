@@ -1,4 +1,4 @@
-#include "src/transport/shm/copy_kernel.h"
+#include "src/base/copy_kernel.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-namespace baton::transport::shm {
+namespace baton {
 namespace {
 
 #if defined(__x86_64__)
@@ -156,4 +156,4 @@ void publish_stores() {
 #endif
 }
 
-}  // namespace baton::transport::shm
+}  // namespace baton

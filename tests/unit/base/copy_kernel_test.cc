@@ -1,5 +1,5 @@
 // The copy kernels: every byte of the range, and none beside it, at every alignment.
-#include "src/transport/shm/copy_kernel.h"
+#include "src/base/copy_kernel.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace baton::transport::shm {
+namespace baton {
 namespace {
 
 constexpr std::size_t kLine = 64;
@@ -122,4 +122,4 @@ TEST(CopyToPeer, OneKindIsAlwaysThere) {
 }
 
 }  // namespace
-}  // namespace baton::transport::shm
+}  // namespace baton

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-namespace baton::transport::shm {
+namespace baton {
 
 /// How bytes are stored.
 enum class StoreKind : std::uint8_t {
@@ -34,4 +34,4 @@ void copy_bulk(std::byte* to, const std::byte* from, std::size_t bytes);
 /// Orders all stores of this thread, streamed ones too, before everything that follows.
 void publish_stores();
 
-}  // namespace baton::transport::shm
+}  // namespace baton
