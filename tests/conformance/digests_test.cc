@@ -94,6 +94,7 @@ TEST_P(DigestsTest, NobodySetsThemAfterTheEndOfTheirBatch) {
   }
   constexpr int kBatches = 8;
   int ended = 0;
+  int cancelled = 0;
   on_loop([&] {
     for (int i = 0; i < kBatches; ++i) {
       auto digests = std::make_unique<std::vector<std::uint64_t>>(kPageCount, kUnset);
@@ -105,9 +106,16 @@ TEST_P(DigestsTest, NobodySetsThemAfterTheEndOfTheirBatch) {
       writer_->transport().write_batch(
           receiver_->id(), std::move(ops),
           [&, first = i == 0, digests = std::move(digests)](const Status& status) mutable {
-            EXPECT_EQ(status.code(), first ? StatusCode::kOk : StatusCode::kCancelled) << status;
-            if (first) {
+            // More than the first may be complete before its turn: others take part in copying.
+            if (status.ok()) {
+              EXPECT_EQ(cancelled, 0) << "batches complete in order";
               EXPECT_EQ(digests->front(), digest_of(writer_->buffer().page(0)));
+            } else {
+              EXPECT_TRUE(absl::IsCancelled(status)) << status;
+              ++cancelled;
+            }
+            if (first) {
+              EXPECT_TRUE(status.ok()) << status;
               writer_->transport().disconnect(receiver_->id());
             }
             digests.reset();
