@@ -90,7 +90,10 @@ void Sender::ask_admission(const RequestKey& key) {
     reserve_staging(key);  // Nobody there admits requests.
     return;
   }
-  if (Status sent = send_open(key, request); !sent.ok()) {
+  if (Status sent = send_open(key, request); absl::IsUnavailable(sent)) {
+    // The connection is gone, and the news of that is under way: then it is asked again.
+    request.link->reset(sent);
+  } else if (!sent.ok()) {
     fail_open(key, sent);
   } else if (request.link->may_repeat()) {
     request.resend = std::make_unique<ResendTimer>(env_.scheduler);
