@@ -150,12 +150,19 @@ void PageModel::adopt_untold() {
   }
 }
 
-/// What was adopted is heard of now.
+/// What was adopted is heard of now. Its grant may have been heard of before: that it was placed
+/// could not be.
 void PageModel::learn_generation(const std::string& key, std::uint32_t page,
                                  std::uint64_t generation) {
   const auto chunk = chunks_.find(key);
   if (chunk == chunks_.end() || chunk->second.generation <= kUntoldGeneration ||
-      grants_.at(chunk->second.generation).page != page || generation <= current_[page]) {
+      grants_.at(chunk->second.generation).page != page) {
+    return;
+  }
+  const auto heard = grants_.find(generation);
+  const bool is_its_grant = generation == current_[page] && heard != grants_.end() &&
+                            heard->second.key == key && heard->second.page == page;
+  if (generation <= current_[page] && !is_its_grant) {
     return;
   }
   grants_[generation] = grants_.at(chunk->second.generation);
