@@ -238,6 +238,9 @@ void PageModel::landed(const transport::LoopbackConditions::Landing& landing) {
   const auto bytes = buffer_.page(landing.page).subspan(landing.offset_bytes, landing.length_bytes);
   const std::size_t end = landing.offset_bytes + landing.length_bytes;
   if (grant.key.empty()) {
+    if (landing.offset_bytes == 0) {
+      grant.landed.clear();  // Another chunk: what was lent before it was never put.
+    }
     grant.landed.emplace_back(landing.offset_bytes, end);  // Of what, its put will say.
   } else {
     check_landed(grant, landing.offset_bytes, end);
