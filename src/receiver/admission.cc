@@ -28,9 +28,10 @@ bool Admission::fits(const Request& request, const KeyBatch& keys) const {
   return needed(request, keys) <= room;
 }
 
-bool Admission::awaits_pages_ahead(const Request& request) {
-  pool_.look_up(request.keys, keys_);
-  return needed(request, keys_) <= pool_.available() + pool_.counts().ahead;
+bool Admission::awaits_pages_ahead(const Request& request) const {
+  // Where another rank has no room, pages here would not help.
+  return request.ranks == Request::Ranks::kReady &&
+         needed(request, keys_) <= pool_.available() + pool_.counts().ahead;
 }
 
 std::uint32_t Admission::needed(const Request& request, const KeyBatch& keys) {

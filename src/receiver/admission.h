@@ -49,7 +49,8 @@ class Admission {
 
  private:
   bool fits(const Request& request, const KeyBatch& keys) const;
-  bool awaits_pages_ahead(const Request& request);
+  /// Of one that was just found not to fit: its keys are in keys_.
+  bool awaits_pages_ahead(const Request& request) const;
   static std::uint32_t needed(const Request& request, const KeyBatch& keys);
   void admit(Request& request, KeyBatch& keys);
 

@@ -1,5 +1,6 @@
 // Chunks that lie in pages granted ahead: RequestTable's half that takes them for a put.
 // docs/protocol.md, "Pages ahead".
+#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
