@@ -82,7 +82,7 @@ Status expect(const Reader& reader, std::string_view what, Found found, Expected
   return absl::OkStatus();
 }
 
-Status parse_prefix(Reader& reader, KvBlobView& view) {
+Status parse_prefix(Reader& reader, KvView& view) {
   if (Status status = expect(reader, "magic", reader.take<std::uint32_t>(), kMagic); !status.ok()) {
     return status;
   }
@@ -100,7 +100,7 @@ Status parse_prefix(Reader& reader, KvBlobView& view) {
   return absl::OkStatus();
 }
 
-Status parse_cells(Reader& reader, KvBlobView& view) {
+Status parse_cells(Reader& reader, KvView& view) {
   Reader cells(reader.take_bytes(view.tokens * kCellBytes));
   if (reader.failed()) {
     return bad_blob(fmt::format("ends within its {} cells", view.tokens));
@@ -126,7 +126,7 @@ Status parse_cells(Reader& reader, KvBlobView& view) {
   return absl::OkStatus();
 }
 
-Status parse_data_header(Reader& reader, KvBlobView& view) {
+Status parse_data_header(Reader& reader, KvView& view) {
   if (Status status = expect(reader, "transposed V", reader.take<std::uint32_t>(), 0U);
       !status.ok()) {
     return status;
@@ -142,8 +142,7 @@ Status parse_data_header(Reader& reader, KvBlobView& view) {
 }
 
 /// The first layer of K says the row size; every other must agree.
-Status parse_layer(Reader& reader, KvBlobView& view,
-                   std::vector<std::span<const std::byte>>& layers) {
+Status parse_layer(Reader& reader, KvView& view, std::vector<std::span<const std::byte>>& layers) {
   const auto type = reader.take<std::int32_t>();
   if (Status status = expect(reader, "row type", type, kTypeF16); !status.ok()) {
     return status;
@@ -170,7 +169,7 @@ Status parse_layer(Reader& reader, KvBlobView& view,
   return absl::OkStatus();
 }
 
-Status parse_layers(Reader& reader, KvBlobView& view) {
+Status parse_layers(Reader& reader, KvView& view) {
   for (auto* half : {&view.keys, &view.values}) {
     for (std::uint32_t layer = 0; layer < view.shape.layers; ++layer) {
       if (Status status = parse_layer(reader, view, *half); !status.ok()) {
@@ -240,9 +239,9 @@ TensorMeta kv_chunk_meta(const KvShape& shape, std::uint32_t tokens) {
                     .format = MemoryFormat::kKv2ltd};
 }
 
-StatusOr<KvBlobView> parse_kv_blob(std::span<const std::byte> blob) {
+StatusOr<KvView> parse_kv_blob(std::span<const std::byte> blob) {
   Reader reader(blob);
-  KvBlobView view;
+  KvView view;
   for (auto* part : {parse_prefix, parse_cells, parse_data_header, parse_layers}) {
     if (Status status = part(reader, view); !status.ok()) {
       return status;
@@ -254,12 +253,12 @@ StatusOr<KvBlobView> parse_kv_blob(std::span<const std::byte> blob) {
   return view;
 }
 
-Status kv_blob_to_chunk(const KvBlobView& blob, std::span<std::byte> chunk, KvReader reader) {
-  if (Status status = expect_chunk_size(chunk.size(), blob.shape, blob.tokens); !status.ok()) {
+Status kv_to_chunk(const KvView& rows, std::span<std::byte> chunk, KvReader reader) {
+  if (Status status = expect_chunk_size(chunk.size(), rows.shape, rows.tokens); !status.ok()) {
     return status;
   }
   std::byte* to = chunk.data();
-  for (const auto* half : {&blob.keys, &blob.values}) {
+  for (const auto* half : {&rows.keys, &rows.values}) {
     for (const auto& layer : *half) {
       if (reader == KvReader::kOther) {
         copy_bulk(to, layer.data(), layer.size());

@@ -46,8 +46,8 @@ std::size_t kv_blob_bytes(const KvShape& shape, std::uint32_t tokens);
 /// The chunk's meta data: KV_2LTD, half, [2, layers, tokens, row_bytes / 2].
 TensorMeta kv_chunk_meta(const KvShape& shape, std::uint32_t tokens);
 
-/// A blob that has been checked. The spans point into the caller's bytes.
-struct KvBlobView {
+/// Rows that have been checked, in a blob or where llama.cpp has them; the spans point there.
+struct KvView {
   KvShape shape;
   std::int32_t first_position = 0;  ///< of `tokens` that follow each other without a gap
   std::uint32_t tokens = 0;
@@ -57,15 +57,15 @@ struct KvBlobView {
 
 /// kDataLoss, saying what was found and what was expected, for anything but exactly the layout
 /// above: no byte more or less, f16 rows of one size, positions in order.
-StatusOr<KvBlobView> parse_kv_blob(std::span<const std::byte> blob);
+StatusOr<KvView> parse_kv_blob(std::span<const std::byte> blob);
 
 /// Who reads the chunk next: this process, and finds it in its cache; or another one, later.
 enum class KvReader : std::uint8_t { kSelf, kOther };
 
 /// Copies the rows into `chunk`, which must have kv_chunk_bytes() bytes. For another reader they
 /// are stored past the cache, and published.
-Status kv_blob_to_chunk(const KvBlobView& blob, std::span<std::byte> chunk,
-                        KvReader reader = KvReader::kSelf);
+Status kv_to_chunk(const KvView& rows, std::span<std::byte> chunk,
+                   KvReader reader = KvReader::kSelf);
 
 /// Makes the blob of a chunk whose first token stands at `first_position`. Reuses `blob`'s memory.
 Status kv_chunk_to_blob(const KvShape& shape, std::int32_t first_position, std::uint32_t tokens,

@@ -31,6 +31,16 @@ struct Prefix {
   std::vector<std::byte> chunk;
 };
 
+/// The same bytes as where the context says that llama.cpp has them, if it does say it.
+bool lie_in_cache(const LlamaContext& context, const Prefix& prefix) {
+  const auto rows = context.rows(0, kPrefixTokens);
+  if (!rows) {
+    return true;
+  }
+  std::vector<std::byte> chunk(prefix.chunk.size());
+  return rows->shape == prefix.shape && kv_to_chunk(*rows, chunk).ok() && chunk == prefix.chunk;
+}
+
 StatusOr<Prefix> read_prefix(LlamaContext& context) {
   std::vector<std::byte> blob;
   if (Status status = context.read_range(0, kPrefixTokens, blob); !status.ok()) {
@@ -46,8 +56,11 @@ StatusOr<Prefix> read_prefix(LlamaContext& context) {
   }
   Prefix prefix{.shape = view->shape, .chunk = {}};
   prefix.chunk.resize(kv_chunk_bytes(prefix.shape, kPrefixTokens));
-  if (Status status = kv_blob_to_chunk(*view, prefix.chunk); !status.ok()) {
+  if (Status status = kv_to_chunk(*view, prefix.chunk); !status.ok()) {
     return status;
+  }
+  if (!lie_in_cache(context, prefix)) {
+    return layout_differs("its rows don't lie where its graphs write them");
   }
   return prefix;
 }

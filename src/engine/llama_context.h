@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "baton/status.h"
 #include "src/engine/chunk_hash.h"
+#include "src/engine/kv_rows.h"
 #include "src/engine/llama_runtime.h"
 
 namespace baton::engine {
@@ -32,6 +35,12 @@ class LlamaContext {
   /// Of the last token of the last decode(). Valid until the next call of anything.
   std::span<const float> logits() const;
 
+  /// The rows of positions first to end - 1 where llama.cpp has them, valid until the next call;
+  /// or nothing, if that isn't known: ask read_range().
+  std::optional<KvView> rows(std::uint32_t first, std::uint32_t end) const {
+    return rows_->find(first, end);
+  }
+
   /// The state blob of positions first to end - 1, into `blob`, whose memory is reused.
   Status read_range(std::uint32_t first, std::uint32_t end, std::vector<std::byte>& blob);
 
@@ -40,8 +49,9 @@ class LlamaContext {
   Status append_blob(std::span<const std::byte> blob);
 
  private:
-  explicit LlamaContext(LlamaContextHandle handle, std::size_t vocab_size);
+  LlamaContext(std::unique_ptr<KvRows> rows, LlamaContextHandle handle, std::size_t vocab_size);
 
+  std::unique_ptr<KvRows> rows_;  // handle_ knows its address
   LlamaContextHandle handle_;
   std::size_t vocab_size_;
 };

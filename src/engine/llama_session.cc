@@ -94,6 +94,17 @@ StatusOr<std::span<const float>> LlamaSession::prefill_chunk(std::span<const Tok
   return context_.logits();
 }
 
+/// Where llama.cpp has them, if that is known; else by way of a blob.
+StatusOr<KvView> LlamaSession::rows_of(std::uint32_t first, std::uint32_t end) {
+  if (auto rows = context_.rows(first, end)) {
+    return *std::move(rows);
+  }
+  if (Status status = context_.read_range(first, end, blob_); !status.ok()) {
+    return status;
+  }
+  return parse_kv_blob(blob_);
+}
+
 Status LlamaSession::export_chunk(std::uint32_t first, std::uint32_t end, std::span<std::byte> out,
                                   KvReader reader) {
   const bool one_chunk = first < end && first % chunk_tokens_ == 0 &&
@@ -103,10 +114,7 @@ Status LlamaSession::export_chunk(std::uint32_t first, std::uint32_t end, std::s
         fmt::format("tokens {} to {} are not one chunk of {} within the {} tokens of prompt", first,
                     end, chunk_tokens_, prompt_tokens_));
   }
-  if (Status status = context_.read_range(first, end, blob_); !status.ok()) {
-    return status;
-  }
-  const auto view = parse_kv_blob(blob_);
+  auto view = rows_of(first, end);
   if (!view.ok()) {
     return view.status();
   }
@@ -116,7 +124,7 @@ Status LlamaSession::export_chunk(std::uint32_t first, std::uint32_t end, std::s
         fmt::format("asked llama.cpp for tokens {} to {}, got {} tokens from position {}", first,
                     end, view->tokens, view->first_position));
   }
-  return kv_blob_to_chunk(*view, out, reader);
+  return kv_to_chunk(*view, out, reader);
 }
 
 Status LlamaSession::check_import(std::span<const KvChunk> chunks) const {

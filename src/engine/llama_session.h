@@ -81,6 +81,7 @@ class LlamaSession {
 
   Status check_tokens(std::span<const Token> tokens) const;
   Status check_import(std::span<const KvChunk> chunks) const;
+  StatusOr<KvView> rows_of(std::uint32_t first, std::uint32_t end);
   Status run(std::span<const Token> tokens);
   Status append(const KvChunk& chunk);
 

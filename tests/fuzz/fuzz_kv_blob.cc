@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> chunk(kv_chunk_bytes(view->shape, view->tokens));
   const auto meta_bytes = kv_chunk_meta(view->shape, view->tokens).bytes();
   require(meta_bytes.ok() && *meta_bytes == chunk.size(), "meta data of the chunk");
-  require(kv_blob_to_chunk(*view, chunk).ok(), "its rows make a chunk");
+  require(kv_to_chunk(*view, chunk).ok(), "its rows make a chunk");
   std::vector<std::byte> again;
   require(kv_chunk_to_blob(view->shape, view->first_position, view->tokens, chunk, again).ok(),
           "a chunk makes a blob");

@@ -86,9 +86,9 @@ TEST(KvBlob, GoesToAChunkAndBack) {
       EXPECT_EQ(view->first_position, 128);
 
       std::vector<std::byte> back(chunk.size());
-      ASSERT_TRUE(kv_blob_to_chunk(*view, back).ok());
+      ASSERT_TRUE(kv_to_chunk(*view, back).ok());
       std::vector<std::byte> for_another(back.size());
-      ASSERT_TRUE(kv_blob_to_chunk(*view, for_another, KvReader::kOther).ok());
+      ASSERT_TRUE(kv_to_chunk(*view, for_another, KvReader::kOther).ok());
       EXPECT_EQ(for_another, back);
       EXPECT_EQ(back, chunk);
     }
@@ -235,7 +235,7 @@ TEST(KvChunk, RefusesSizesThatDoNotFit) {
   const auto view = parse_kv_blob(good);
   ASSERT_TRUE(view.ok());
   std::vector<std::byte> small(chunk.size() - 1);
-  const Status status = kv_blob_to_chunk(*view, small);
+  const Status status = kv_to_chunk(*view, small);
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("has 240 bytes"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("not 239"));
