@@ -20,7 +20,8 @@ struct PutStats {
   std::uint32_t chunks_sent = 0;  ///< written and committed by this put
   std::uint32_t chunks_skipped =
       0;  ///< left out: the receiver had them, or got them from another put
-  std::uint64_t bytes_written = 0;
+  std::uint64_t bytes_written = 0;       ///< of the chunks that were sent; in place moves none
+  std::uint64_t bytes_eager = 0;         ///< of these, in the request, past the transport
   std::uint32_t restarts = 0;            ///< times it began anew because the receiver had restarted
   std::chrono::nanoseconds duration{0};  ///< submission to the end
 };

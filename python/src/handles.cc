@@ -109,6 +109,8 @@ void add_handles(py::module_& module) {
       .def_readonly("chunks_skipped", &PutStats::chunks_skipped,
                     "Left out: the receiver had them, or got them from another put.")
       .def_readonly("bytes_written", &PutStats::bytes_written, "Of the chunks that were sent.")
+      .def_readonly("bytes_eager", &PutStats::bytes_eager,
+                    "Of these, in the request, past the transport.")
       .def_readonly("restarts", &PutStats::restarts,
                     "Times it began anew because the receiver had restarted.")
       .def_property_readonly(

@@ -60,6 +60,7 @@ Status PutTask::take_placed(std::uint32_t index) {
   }
   ++stats_.chunks_sent;
   stats_.bytes_written += spec_.objects[index].bytes().size();
+  stats_.bytes_eager += spec_.objects[index].bytes().size();
   return absl::OkStatus();
 }
 

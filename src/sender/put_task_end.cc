@@ -68,10 +68,12 @@ void PutTask::on_slices_idle() {
   grants_.clear();
   next_grant_ = 0;
   bytes_left_ = 0;
+  bytes_begun_ = 0;
   slices_.clear();
   slices_open_ = 0;
   stats_.chunks_sent = 0;
   stats_.bytes_written = 0;
+  stats_.bytes_eager = 0;
   ++stats_.restarts;
   begin();
 }

@@ -29,6 +29,8 @@ class Puts(unittest.TestCase):
                 stats = handle.stats()
                 self.assertEqual((stats.chunks_total, stats.chunks_sent, stats.chunks_skipped), (3, 3, 0))
                 self.assertEqual(stats.bytes_written, 3 * support.FULL.nbytes)
+                if transport == "tcp":
+                    self.assertEqual(stats.bytes_eager, stats.bytes_written)
                 self.assertGreater(stats.duration_sec, 0)
                 self.assertEqual(prefill.transports_in_use(), [transport])
                 with decode.claim("r", keys(1, 3)) as claim:

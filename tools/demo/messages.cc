@@ -32,7 +32,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerReady, init_port, alloc_port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PrefillJob, index, req_id, prompt, init_port, alloc_port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FirstToken, index, step)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PutsEnded, index, error, chunks_total, chunks_sent,
-                                   chunks_skipped, bytes_written, admission_ms, put_ms)
+                                   chunks_skipped, bytes_written, bytes_eager, admission_ms, put_ms)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DecodeJob, index, req_id, prompt, first_token)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DecodeDone, index, error, steps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerEnd, transports, pages_total, pages_retained,

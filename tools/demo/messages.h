@@ -77,6 +77,7 @@ struct PutsEnded {
   std::uint32_t chunks_sent = 0;
   std::uint32_t chunks_skipped = 0;
   std::uint64_t bytes_written = 0;
+  std::uint64_t bytes_eager = 0;
   double admission_ms = 0;
   double put_ms = 0;
 };

@@ -31,6 +31,7 @@ void PutCollector::await(const Put& put) {
   request_.chunks_sent += stats.chunks_sent;
   request_.chunks_skipped += stats.chunks_skipped;
   request_.bytes_written += stats.bytes_written;
+  request_.bytes_eager += stats.bytes_eager;
   if (first_submitted_ == Clock::time_point{}) {
     first_submitted_ = put.submitted;
   }

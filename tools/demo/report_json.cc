@@ -14,6 +14,7 @@ nlohmann::json request_json(const Outcome& outcome, std::size_t index) {
       {"chunks_sent", result.puts.chunks_sent},
       {"chunks_skipped", result.puts.chunks_skipped},
       {"bytes_written", result.puts.bytes_written},
+      {"bytes_eager", result.puts.bytes_eager},
       {"put_ms", result.puts.put_ms},
       {"ttft_ms", result.ttft_ms},
       {"identical", request.identical()},

@@ -65,6 +65,7 @@ TEST_F(EagerPutTest, ASmallPutIsOneQuestionAndOneAnswer) {
   EXPECT_EQ(put->stats().chunks_sent, 2U);
   EXPECT_EQ(put->stats().chunks_skipped, 0U);
   EXPECT_EQ(put->stats().bytes_written, 256U);
+  EXPECT_EQ(put->stats().bytes_eager, 256U);
   EXPECT_EQ(requests_.size(), 1U);
   EXPECT_EQ(commits_, 0);
   expect_claimed("req", 2);

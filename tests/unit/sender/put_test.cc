@@ -60,6 +60,7 @@ TEST_F(PutTest, HandsOverEveryByteAndTellsEachKeyOnce) {
   }
   EXPECT_EQ(put->stats().chunks_sent, 3U);
   EXPECT_EQ(put->stats().bytes_written, 128U + 128U + 64U);
+  EXPECT_EQ(put->stats().bytes_eager, 0U);
 
   auto claim = receiver.claim("req", tiny_keys(10, 3));
   ASSERT_TRUE(claim.ok()) << claim.status();
