@@ -11,6 +11,23 @@
 #include "src/transport/ucx/sealing.h"
 
 namespace baton::transport::ucx {
+namespace {
+
+/// Each rail gets at least as much of a batch, if it gets any: less isn't worth another put.
+constexpr std::size_t kMinShareBytes = std::size_t{64} << 10U;
+
+/// A batch is done when the last rail is, so each gets its part; in whole kMinShareBytes.
+template <typename Op>
+std::size_t share_bytes(const std::vector<Op>& ops, std::size_t rails) {
+  std::size_t bytes = 0;
+  for (const Op& op : ops) {
+    bytes += op.local.size();
+  }
+  const std::size_t unit = rails * kMinShareBytes;
+  return (bytes + unit - 1) / unit * kMinShareBytes;
+}
+
+}  // namespace
 
 OutboundRails::OutboundRails(Reactor& reactor, const UcxOptions& options,
                              const std::vector<std::unique_ptr<Context>>& contexts, tcp::Call call)
@@ -138,7 +155,8 @@ tcp::BatchLedger::Sequences OutboundRails::push(const std::vector<Op>& ops) {
   for (const auto& rail : rails_) {
     load_bytes.push_back(rail->unfinished_bytes());
   }
-  const tcp::Parts<Op> parts = tcp::spread(ops, std::move(load_bytes), options_.piece_bytes);
+  const tcp::Parts<Op> parts = tcp::spread(
+      ops, std::move(load_bytes), std::min(share_bytes(ops, rails_.size()), options_.piece_bytes));
   tcp::BatchLedger::Sequences sequences;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     sequences.push_back(parts[i].empty() ? 0 : rails_[i]->push({parts[i].begin(), parts[i].end()}));

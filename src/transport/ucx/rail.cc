@@ -71,6 +71,15 @@ std::string Rail::lanes() const {
   return lanes_of(endpoint_);
 }
 
+std::uint64_t Rail::unfinished_bytes() {
+  worker_->catch_up();
+  std::uint64_t bytes = unfinished_bytes_;
+  for (const Part& part : parts_) {
+    bytes -= part.complete ? part.bytes : 0;
+  }
+  return bytes;
+}
+
 std::uint64_t Rail::push(const std::vector<RailOp>& ops) {
   Part& part = parts_.emplace_back(Part{.rail = this, .bytes = 0, .ops_left = ops.size()});
   for (const RailOp& op : ops) {

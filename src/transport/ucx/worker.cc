@@ -88,8 +88,14 @@ void Worker::turn_later() {
   }
 }
 
-/// True if there may be more to do.
-bool Worker::progress_some() {
+void Worker::catch_up() {
+  if (progress_some() > 0) {
+    turn_later();
+  }
+}
+
+/// How often something happened; after kMaxProgressPerTurn times there may be more to do.
+int Worker::progress_some() {
   int moved = 0;
   while (moved < kMaxProgressPerTurn && progress_once()) {
     ++moved;
@@ -97,7 +103,7 @@ bool Worker::progress_some() {
   if (moved > 0) {
     spin_until_ = reactor_.now() + spin_;
   }
-  return moved == kMaxProgressPerTurn;
+  return moved;
 }
 
 /// Sleeps if nothing is left to do. An armed worker says when something comes; but what came just
@@ -113,7 +119,7 @@ Status Worker::rest() {
 
 void Worker::turn() {
   Status health;
-  if (progress_some() || reactor_.now() < spin_until_) {
+  if (progress_some() == kMaxProgressPerTurn || reactor_.now() < spin_until_) {
     turn_later();
   } else {
     health = rest();

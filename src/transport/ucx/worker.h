@@ -34,6 +34,8 @@ class Worker {
   void wake();
   /// Progresses here and now; Progressed is not called. True if anything happened.
   bool progress_once();
+  /// The same, as long as there is something to do; Progressed is called in a later turn.
+  void catch_up();
 
  private:
   Worker(Reactor& reactor, ucp_worker_h worker, Duration spin, Progressed progressed);
@@ -41,7 +43,7 @@ class Worker {
   Status start();
   void turn_later();
   void turn();
-  bool progress_some();
+  int progress_some();
   Status rest();
 
   Reactor& reactor_;
