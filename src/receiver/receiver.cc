@@ -21,11 +21,6 @@ constexpr std::uint32_t kMaxStrikes = 16;
 /// Routes whose strikes are counted at a time.
 constexpr std::size_t kMaxStruck = 1'024;
 
-/// A sender that can't be told which pages it was granted can't give them back either.
-Status cannot_tell() {
-  return absl::UnavailableError(std::string("it can't be told of its grants"));
-}
-
 template <typename Response>
 Response failed(std::uint64_t put_id, const Status& why) {
   Response response;
@@ -36,6 +31,10 @@ Response failed(std::uint64_t put_id, const Status& why) {
 }
 
 }  // namespace
+
+Status Receiver::cannot_tell() {
+  return absl::UnavailableError(std::string("it can't be told of its grants"));
+}
 
 StatusOr<std::unique_ptr<Receiver>> Receiver::create(Environment environment, Config config,
                                                      FaultHooks faults) {

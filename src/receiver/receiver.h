@@ -194,6 +194,9 @@ class Receiver final : private RequestListener,
   bool answer(const control::Route& to, const wire::Message& message);
   /// In a later turn: its unfinished requests end, and it is fenced.
   void lose(const Epoch& sender, const Status& why);
+  /// Why a sender is lost that can't be told which pages it was granted: it can't give them back
+  /// either.
+  static Status cannot_tell();
   void answer_open(const control::Route& to, const std::string& req_id, std::uint64_t attempt,
                    const Status& status);
 

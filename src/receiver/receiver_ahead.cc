@@ -48,7 +48,7 @@ void Receiver::handle(const control::Route& from, const wire::AheadRequest& mess
     return;  // An old one, come late: it was answered.
   }
   if (!answer(from, peer.last_grant)) {
-    lose(sender, absl::UnavailableError(std::string("it can't be told of its grants")));
+    lose(sender, cannot_tell());
   }
 }
 

@@ -12,8 +12,6 @@
 namespace baton::receiver {
 namespace {
 
-/// What is verified before the answer, at most; the loop has other work, too.
-constexpr std::size_t kMaxBytesAtOnce = std::size_t{1} << 20U;
 /// Of all pages, at most one in so many is granted ahead.
 constexpr std::uint32_t kAheadShare = 4;
 
@@ -75,7 +73,7 @@ Status RequestTable::commit_ahead(Put& put, const wire::AllocRequest& message) {
       bytes += put.keys[i].chunk->bytes;
     }
   }
-  if (verifies && bytes > kMaxBytesAtOnce) {
+  if (verifies && bytes > wire::kMaxBytesAtOnce) {
     return absl::OkStatus();
   }
   std::vector<Chunk*> placed;

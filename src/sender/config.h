@@ -34,7 +34,7 @@ struct Config {
   std::uint32_t pages_ahead = 0;
   /// Puts of no more bytes than this are written into pages ahead, where there are enough. What
   /// lies in place is verified at once up to this, otherwise in slices.
-  std::size_t ahead_bytes = std::size_t{1} << 20U;
+  std::size_t ahead_bytes = wire::kMaxBytesAtOnce;
   /// An open request without a put under way is cancelled after this long.
   Duration request_idle_timeout = std::chrono::minutes(2);
 };

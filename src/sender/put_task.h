@@ -152,6 +152,7 @@ class PutTask {
                    std::uint64_t generation);
   void on_news(const Status& taken);
   void repeat();
+  std::size_t next_slice_bytes() const;
   void pump();
   void start_slice(std::vector<std::size_t> grants, std::size_t bytes);
   void take_digest(std::uint32_t number, std::size_t index);
@@ -192,9 +193,10 @@ class PutTask {
   TimerId deadline_timer_ = kNoTimer;
   TimerId drain_timer_ = kNoTimer;
   std::vector<Grant> grants_;
-  std::size_t next_grant_ = 0;  // first one that is in no slice yet
-  std::size_t bytes_left_ = 0;  // of those that are in none
-  std::deque<Slice> slices_;    // all of them, by number
+  std::size_t next_grant_ = 0;   // first one that is in no slice yet
+  std::size_t bytes_left_ = 0;   // of those that are in none
+  std::size_t bytes_begun_ = 0;  // of those that are in one
+  std::deque<Slice> slices_;     // all of them, by number
   bool waits_for_window_ = false;
   std::size_t slices_busy_ = 0;  // writing or being digested; and pages ahead being filled
   std::size_t slices_open_ = 0;  // not acknowledged yet

@@ -9,13 +9,6 @@
 #include "src/sender/put_task.h"
 
 namespace baton::sender {
-namespace {
-
-/// What the receiver verifies at once, at most: more is committed in slices.
-constexpr std::size_t kMaxBytesAtOnce = std::size_t{1} << 20U;
-
-}  // namespace
-
 /// The chunks that prefill has put into the receiver's pages by itself.
 Status PutTask::find_places() {
   stock_ = link_.ahead();
@@ -37,7 +30,7 @@ Status PutTask::find_places() {
     bytes += object.bytes().size();
   }
   if (!places_.empty() && link_.welcome().digests &&
-      bytes <= std::min(config_.ahead_bytes, kMaxBytesAtOnce)) {
+      bytes <= std::min(config_.ahead_bytes, wire::kMaxBytesAtOnce)) {
     place_digests_ = std::make_shared<std::vector<std::uint64_t>>(places_.size());
     for (std::size_t i = 0; i < places_.size(); ++i) {
       if (places_[i].has_value()) {
@@ -58,7 +51,7 @@ bool PutTask::fill_places() {
   for (const MemoryObj& object : spec_.objects) {
     bytes += object.bytes().size();
   }
-  if (bytes > std::min(config_.ahead_bytes, kMaxBytesAtOnce)) {
+  if (bytes > std::min(config_.ahead_bytes, wire::kMaxBytesAtOnce)) {
     return false;
   }
   const std::vector<AheadStock::Page> pages = stock_->take(spec_.objects.size());

@@ -10,8 +10,9 @@ namespace baton::sender {
 namespace {
 
 /// A slice is committed as a whole while the next ones are written. A commit wakes three threads,
-/// so slices are large; but the last one is verified when nothing is written any more, so each has
-/// a quarter of what is left, down to where a commit costs as much as verifying.
+/// so slices are large. But where they are verified, nothing is while the first one is written, and
+/// nothing is written while the last one is verified: so each has no more than all before it, and
+/// no more than a quarter of what is left, down to where a commit costs as much as verifying.
 constexpr std::size_t kMaxSliceBytes = std::size_t{8} << 20U;
 constexpr std::size_t kMinSliceBytes = std::size_t{1} << 20U;
 constexpr std::size_t kSliceShare = 4;
@@ -27,11 +28,18 @@ std::span<const std::byte> PutTask::bytes_of(const Grant& grant) const {
   return spec_.objects[grant.key_index].bytes();
 }
 
+std::size_t PutTask::next_slice_bytes() const {
+  if (!link_.welcome().digests) {
+    return kMaxSliceBytes;
+  }
+  return std::clamp(std::min(bytes_begun_, bytes_left_ / kSliceShare), kMinSliceBytes,
+                    kMaxSliceBytes);
+}
+
 void PutTask::pump() {
   while (state_ == State::kWriting && next_grant_ < grants_.size() && !waits_for_window_ &&
          slices_busy_ < kMaxBusySlices) {
-    const std::size_t most_bytes =
-        std::clamp(bytes_left_ / kSliceShare, kMinSliceBytes, kMaxSliceBytes);
+    const std::size_t most_bytes = next_slice_bytes();
     std::vector<std::size_t> members;
     std::size_t bytes = 0;
     for (std::size_t next = next_grant_;
@@ -50,6 +58,7 @@ void PutTask::pump() {
     }
     next_grant_ += members.size();
     bytes_left_ -= bytes;
+    bytes_begun_ += bytes;
     start_slice(std::move(members), bytes);
   }
 }

@@ -6,6 +6,11 @@
 
 namespace baton::wire {
 
+/// What lies in pages ahead when it is put is verified at once, before the answer, up to so many
+/// bytes a put, and brings its digests along; more is committed in slices. Receivers have other
+/// work, too (docs/protocol.md, "Pages ahead").
+inline constexpr std::size_t kMaxBytesAtOnce = std::size_t{1} << 20U;
+
 /// The decoder refuses what exceeds these before it allocates anything from it.
 struct Limits {
   /// A whole message. Derived: kMaxKeys keys of ordinary length (about 100 bytes) with room.

@@ -24,18 +24,23 @@ receiver::Config receiver_rank(std::uint32_t rank) {
   return config;
 }
 
-sender::Config sender_rank(std::uint32_t rank) {
+sender::Config sender_rank(std::uint32_t rank, std::uint32_t pages_ahead = 0) {
   auto config = SenderNode::default_config();
   config.layout.world_size = 2;
   config.layout.worker_id = rank;
+  config.pages_ahead = pages_ahead;
   return config;
 }
 
 class GroupTest : public ::testing::Test {
  protected:
-  GroupTest() {
-    start(0);
-    start(1);
+  explicit GroupTest(transport::LoopbackOptions options = {},
+                     std::array<std::uint32_t, 2> pages = {4, 4}, std::uint32_t pages_ahead = 0)
+      : world_(options),
+        senders_{SenderNode(world_, 8, sender_rank(0, pages_ahead)),
+                 SenderNode(world_, 8, sender_rank(1))} {
+    start(0, pages[0]);
+    start(1, pages[1]);
     world_.scheduler.run_for(std::chrono::milliseconds(100));
   }
 
@@ -82,8 +87,7 @@ class GroupTest : public ::testing::Test {
 
   World world_;
   std::array<std::optional<ReceiverNode>, 2> receivers_;
-  std::array<SenderNode, 2> senders_{SenderNode(world_, 8, sender_rank(0)),
-                                     SenderNode(world_, 8, sender_rank(1))};
+  std::array<SenderNode, 2> senders_;
 };
 
 TEST_F(GroupTest, NoRankIsAdmittedBeforeAllHaveOpened) {
@@ -141,6 +145,40 @@ TEST_F(GroupTest, AFollowerWithoutRoomHoldsNobodysPages) {
   EXPECT_TRUE(senders_[1]->cancel("other", absl::CancelledError(std::string("test"))));
   world_.scheduler.run_for(std::chrono::seconds(1));
   EXPECT_TRUE(first->ok() && second->ok());
+}
+
+transport::LoopbackOptions mapped() {
+  transport::LoopbackOptions options;
+  options.maps_pages = true;
+  return options;
+}
+
+class GroupAheadTest : public GroupTest {
+ protected:
+  GroupAheadTest() : GroupTest(mapped(), {7, 5}, 1) {}
+};
+
+TEST_F(GroupAheadTest, WhomAnotherRankHasNoRoomForHoldsUpNobody) {
+  // The page ahead is not given back.
+  world_.network.set_filter([](const control::Envelope& envelope) -> std::vector<Duration> {
+    const auto message = wire::decode(envelope.payload, {});
+    const auto* drain = std::get_if<wire::DrainNotif>(&*message);
+    const bool gives_back = drain != nullptr && drain->put_id == 0;
+    return gives_back ? std::vector<Duration>{} : std::vector<Duration>{Duration::zero()};
+  });
+  const auto open_on_both = [this](const std::string& req_id, std::uint64_t first,
+                                   std::uint64_t count) {
+    const auto one = open(0, req_id, first, count);
+    const auto other = open(1, req_id, first, count);
+    EXPECT_EQ(one->ok(), other->ok());
+    return one->ok();
+  };
+  ASSERT_TRUE(open_on_both("held", 0, 3));
+  ASSERT_EQ(pages(0).ahead, 1U);
+  EXPECT_FALSE(open_on_both("big", 10, 3)) << "rank 1 has 2 pages left";
+  EXPECT_TRUE(open_on_both("small", 20, 1));
+  // Now rank 0 lacks for the big one nothing but the page ahead.
+  EXPECT_TRUE(open_on_both("smaller", 30, 1));
 }
 
 TEST_F(GroupTest, ARequestThatIsNeverOpenedElsewhereEndsInTimeAndHoldsUpNobody) {
