@@ -28,10 +28,11 @@ CaseResult measure_one(Run& run, const Combination& which) {
                          {"chunks", buffer_bytes / which.chunk_bytes},
                          {"batch", which.batch},
                          {"round_trips_added", kRoundTrips}};
-  // About as many bytes in each sample; of small puts the median.
+  // A sample is the median of at least three puts, of small ones of more: UCX over TCP takes its
+  // time, and not always the same.
   const std::uint64_t put_bytes = which.chunk_bytes * which.batch;
   const auto times = static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(run.sized<std::uint64_t>(64U << 20U, 1) / put_bytes, 1, 20));
+      std::clamp<std::uint64_t>(run.sized<std::uint64_t>(256U << 20U, 1) / put_bytes, 3, 20));
   BatonPair pair(run, settings);
   const auto target = run.start("ucx-target", "bare_ucx's target", settings);
   Json arguments = settings;
