@@ -319,6 +319,19 @@ baton_plant(place-without-grant P7 "eager bytes are placed where another put was
       continue;
     }]==])
 
+baton_plant(eager-past-admission P6 "an eager put gets pages that are promised to other requests"
+  src/receiver/request_table_open.cc
+  [==[  if (!admission_.try_admit(*request, all_known ? keys_ : unknown)) {]==]
+  [==[  const bool past = PLANTED && message.eager.has_value() && !admission_.fits(*request) &&
+                    request->total_chunks <= pool_.counts().free;
+  if (past) {
+    admission_.admit(*request);
+  } else if (!admission_.try_admit(*request, all_known ? keys_ : unknown)) {]==])
+baton_plant_also(eager-past-admission
+  src/receiver/chunk_pool.cc
+  [==[assert(pages <= available());]==]
+  [==[assert(PLANTED || pages <= available());]==])
+
 baton_plant(forget-pages-ahead P6 "the pages that a failed put has filled are neither given back nor kept"
   src/sender/put_task_ahead.cc
   [==[      stock_->give_up(place->page);]==]
