@@ -153,6 +153,9 @@ template <typename Op>
 tcp::BatchLedger::Sequences OutboundRails::push(const std::vector<Op>& ops) {
   std::vector<std::uint64_t> load_bytes;
   for (const auto& rail : rails_) {
+    if (rails_.size() > 1) {
+      rail->catch_up();
+    }
     load_bytes.push_back(rail->unfinished_bytes());
   }
   const tcp::Parts<Op> parts = tcp::spread(

@@ -71,8 +71,7 @@ std::string Rail::lanes() const {
   return lanes_of(endpoint_);
 }
 
-std::uint64_t Rail::unfinished_bytes() {
-  worker_->catch_up();
+std::uint64_t Rail::unfinished_bytes() const {
   std::uint64_t bytes = unfinished_bytes_;
   for (const Part& part : parts_) {
     bytes -= part.complete ? part.bytes : 0;

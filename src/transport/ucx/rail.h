@@ -59,9 +59,10 @@ class Rail {
 
   /// Of the part that ended last; 1 is the rail's first word, 0 is before it.
   std::uint64_t last_completed() const { return last_completed_; }
-  /// Of what was pushed. Looks first what has ended meanwhile: the rail whose turn comes last would
-  /// always seem to have more to do than the others.
-  std::uint64_t unfinished_bytes();
+  /// Of what was pushed. As of its last turn, or of catch_up(): the rail whose turn comes last
+  /// would otherwise always seem to have more to do than the others.
+  std::uint64_t unfinished_bytes() const;
+  void catch_up() { worker_->catch_up(); }
   /// As UCX calls them: "rc_verbs/rxe0:1".
   std::string lanes() const;
 
