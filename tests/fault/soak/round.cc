@@ -101,7 +101,8 @@ void Round::begin(std::uint32_t number) {
   Request& request = requests_[number];
   request.begun = true;
   for (const Worker& worker : workers_) {
-    request.touched |= !worker.ready && concerns(worker.place, request.plan);
+    const bool reaches_all = worker.ready && worker.knows_proxy;
+    request.touched |= !reaches_all && concerns(worker.place, request.plan);
   }
   request.expecting = true;
   tell(worker(Part::kProxy, 0, 0), Word::kExpect, number);
@@ -136,6 +137,7 @@ void Round::on_answer(Worker& from, Request& request, const Message& message) {
     }
     request.claiming = all_bits(ranks);
     for (std::uint32_t i = 0; i < ranks; ++i) {
+      worker(Part::kPrefiller, request.plan.prefiller, i).knows_proxy = true;
       tell(worker(Part::kDecoder, request.plan.decoder, i), Word::kClaim, message.number);
     }
   } else if (message.word == Word::kClaimed && (request.claiming & rank) != 0) {
@@ -179,6 +181,12 @@ void Round::kill_and_restart() {
 
 void Round::on_death(Worker& worker) {
   worker.ready = false;
+  worker.knows_proxy = true;  // Its successor knows no other.
+  if (worker.place.part == Part::kProxy) {
+    for (Worker& other : workers_) {
+      other.knows_proxy = other.place.part != Part::kPrefiller;
+    }
+  }
   for (Request& request : requests_) {
     if (request.begun && !request.ended() && concerns(worker.place, request.plan)) {
       request.touched = true;

@@ -17,6 +17,9 @@ struct Worker {
   Place place;
   std::unique_ptr<Process> process;
   bool ready = false;
+  /// A prefiller: it has told the proxy that lives something. Before it notices that the former one
+  /// was killed, it begins requests for that one, and fails them.
+  bool knows_proxy = true;
 };
 
 struct Totals {
