@@ -274,7 +274,7 @@ void Receiver::handle(const control::Route& from, const wire::OpenRequest& messa
 }
 
 void Receiver::handle(const control::Route& from, const wire::CommitRequest& message) {
-  if (Status fine = check_parties(from, message.parties); !fine.ok()) {
+  if (const Status fine = check_parties(from, message.parties); !fine.ok()) {
     auto refusal = failed<wire::CommitResponse>(message.put_id, fine);
     refusal.slice = message.slice;
     answer(from, std::move(refusal));

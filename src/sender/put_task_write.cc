@@ -162,7 +162,7 @@ void PutTask::commit_slice(std::uint32_t number) {
     on_response(wire::CommitResponse{id_, number, 0, {}});  // It takes the bytes for the word.
     return;
   }
-  if (Status sent = link_.send(commit_request(number)); !sent.ok()) {
+  if (const Status sent = link_.send(commit_request(number)); !sent.ok()) {
     fail(sent);
   }
 }

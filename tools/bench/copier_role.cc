@@ -57,6 +57,7 @@ class Copier final : public Role {
     double best = 0;
     for (const CopyKernel& kernel : copy_kernels()) {
       std::vector<double> us;
+      us.reserve(kTries);
       for (int i = 0; i < kTries; ++i) {
         us.push_back(copy_us(kernel, chunks));
       }

@@ -143,7 +143,7 @@ void Rail::flush(Part& part) {
   param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   param.cb.send = &Rail::on_flushed;
   param.user_data = &part;
-  const ucs_status_ptr_t request = ucp_ep_flush_nbx(endpoint_, &param);
+  void* const request = ucp_ep_flush_nbx(endpoint_, &param);
   if (UCS_PTR_IS_PTR(request)) {
     ++flushes_;
   } else {
@@ -219,7 +219,8 @@ void Rail::watch_for_stalls() {
   }
 }
 
-void Rail::fail(Status why) {  // By value: the rail may end in it, with its own status.
+// By value: the rail may end in it, with its own status.
+void Rail::fail(Status why) {  // NOLINT(performance-unnecessary-value-param)
   close();
   owner_.on_rail_ended(why);
 }

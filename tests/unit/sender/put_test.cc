@@ -91,7 +91,7 @@ TEST(PutWithoutDigestsOnTheWay, HandsOverEveryByte) {
 }
 
 TEST_F(PutTest, GivesReferencesBackBeforeItsCallback) {
-  ReceiverNode receiver(world_, "r", 8);
+  const ReceiverNode receiver(world_, "r", 8);
   SenderNode sender(world_, 4);
   auto spec = sender.spec("req", 0, 4);
   EXPECT_EQ(sender.staging().counts().free, 0U);
@@ -364,7 +364,7 @@ TEST_F(PutTest, WithoutAProxyTheLastPutFails) {
 }
 
 TEST_F(PutTest, AReceiverThatIsNotThereIsSaidSoInTime) {
-  ReceiverNode receiver(world_, "elsewhere", 1);
+  const ReceiverNode receiver(world_, "elsewhere", 1);
   SenderNode sender(world_, 4);
   auto put = std::make_shared<PutResult>();
   put->state = std::make_shared<detail::PutState>(world_.scheduler);
@@ -403,7 +403,7 @@ TEST_F(PutTest, AReceiverThatAnswersNonsenseIsNotBelieved) {
 }
 
 TEST_F(PutTest, ADifferentModelIsRefusedWithBothNames) {
-  ReceiverNode receiver(world_, "r", 8);
+  const ReceiverNode receiver(world_, "r", 8);
   auto config = SenderNode::default_config();
   config.layout.model_fingerprint = "weights-2";
   SenderNode sender(world_, 8, config);
@@ -426,7 +426,7 @@ TEST_F(PutTest, ADuplicateKeyIsRefusedAndNothingIsTaken) {
 }
 
 TEST_F(PutTest, NoPutAfterTheLastOne) {
-  ReceiverNode receiver(world_, "r", 8);
+  const ReceiverNode receiver(world_, "r", 8);
   SenderNode sender(world_, 8);
   const auto last = sender.submit(receiver, sender.spec("req", 0, 1));
   const auto late = sender.submit(receiver, sender.spec("req", 1, 1));
@@ -437,7 +437,7 @@ TEST_F(PutTest, NoPutAfterTheLastOne) {
 }
 
 TEST_F(PutTest, ADeadlineEndsAPutWhoseReceiverFellSilent) {
-  ReceiverNode receiver(world_, "r", 8);
+  const ReceiverNode receiver(world_, "r", 8);
   SenderNode sender(world_, 8);
   run_to_end(sender.submit(receiver, sender.spec("warm", 100, 1)));
   world_.network.set_filter([](const control::Envelope&) { return std::vector<Duration>{}; });
