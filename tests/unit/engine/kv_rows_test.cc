@@ -95,6 +95,7 @@ TEST_F(KvRowsOfAModel, AreUnknownAfterAnImport) {
 class KvRowsOfNodes : public testing::Test {
  protected:
   static constexpr std::int64_t kRow = 8;
+  static constexpr std::uint32_t kRowBytes = 2 * kRow;
   static constexpr std::int64_t kCells = 32;
   static constexpr std::int64_t kBatch = 4;
 
@@ -148,6 +149,7 @@ TEST_F(KvRowsOfNodes, AreFoundInTheOrderOfTheLayers) {
     caches.push_back(cache(name));
   }
   std::vector<ggml_tensor*> writers;
+  writers.reserve(caches.size());
   for (ggml_tensor* one : caches) {
     writers.push_back(writer(one));
   }
@@ -156,9 +158,9 @@ TEST_F(KvRowsOfNodes, AreFoundInTheOrderOfTheLayers) {
   batch({writers[0], writers[1], writers[2], writers[3]}, kBatch);
   const auto view = rows_.find(1, 7);
   ASSERT_TRUE(view.has_value());
-  EXPECT_EQ(view->shape, (KvShape{.layers = 2, .row_bytes = 2 * kRow}));
+  EXPECT_EQ(view->shape, (KvShape{.layers = 2, .row_bytes = kRowBytes}));
   const auto where = [](const ggml_tensor* one) {
-    return static_cast<const std::byte*>(one->data) + 2 * kRow;
+    return static_cast<const std::byte*>(one->data) + kRowBytes;
   };
   ASSERT_EQ(view->keys.size(), 2U);
   ASSERT_EQ(view->values.size(), 2U);
@@ -166,7 +168,7 @@ TEST_F(KvRowsOfNodes, AreFoundInTheOrderOfTheLayers) {
   EXPECT_EQ(view->keys[1].data(), where(caches[0]));
   EXPECT_EQ(view->values[0].data(), where(caches[1]));
   EXPECT_EQ(view->values[1].data(), where(caches[2]));
-  EXPECT_EQ(view->keys[0].size(), 6U * 2 * kRow);
+  EXPECT_EQ(view->keys[0].size(), 6U * kRowBytes);
 }
 
 TEST_F(KvRowsOfNodes, NeedPositionsInTheirOwnCells) {

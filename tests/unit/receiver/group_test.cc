@@ -76,7 +76,7 @@ class GroupTest : public ::testing::Test {
   }
   void expect_all_free() {
     world_.scheduler.run_for(2 * kLease);
-    for (std::uint32_t rank : {0U, 1U}) {
+    for (const std::uint32_t rank : {0U, 1U}) {
       receiver(rank).evict_all_retained();
       EXPECT_EQ(pages(rank).free, pages(rank).total) << "rank " << rank;
       EXPECT_EQ(pages(rank).reserved, 0U) << "rank " << rank;

@@ -85,7 +85,7 @@ TEST_F(EagerPutTest, ALargerOneIsWritten) {
 TEST_F(EagerPutTest, OneThatWouldNotFitTheReceiversMessagesIsWritten) {
   receiver::Config small = ReceiverNode::default_config();
   small.limits.max_message_bytes = 4'300;
-  ReceiverNode receiver(world_, "small", 8, small);
+  const ReceiverNode receiver(world_, "small", 8, small);
   SenderNode sender(world_, 8, eager_config());
   const auto put = sender.submit(receiver, sender.spec("req", 0, 2));
   run_to_end(put);
@@ -96,7 +96,7 @@ TEST_F(EagerPutTest, OneThatWouldNotFitTheReceiversMessagesIsWritten) {
 TEST_F(EagerPutTest, AReceiverOfAnEarlierVersionIsWrittenTo) {
   receiver::Config old = ReceiverNode::default_config();
   old.versions = {1, 3};
-  ReceiverNode receiver(world_, "old", 8, old);
+  const ReceiverNode receiver(world_, "old", 8, old);
   SenderNode sender(world_, 8, eager_config());
   const auto put = sender.submit(receiver, sender.spec("req", 0, 2));
   run_to_end(put);
@@ -108,7 +108,7 @@ TEST_F(EagerPutTest, AReceiverOfAnEarlierVersionIsWrittenTo) {
 TEST_F(EagerPutTest, WithoutDigestsNoneAreMade) {
   receiver::Config off = ReceiverNode::default_config();
   off.integrity = Integrity::kOff;
-  ReceiverNode receiver(world_, "off", 8, off);
+  const ReceiverNode receiver(world_, "off", 8, off);
   SenderNode sender(world_, 8, eager_config());
   const auto put = sender.submit(receiver, sender.spec("req", 0, 2));
   run_to_end(put);
@@ -143,7 +143,7 @@ TEST_F(EagerPutTest, TakesAChunkOverByWritingIt) {
 }
 
 TEST_F(EagerPutTest, ARefusedOneFailsWithTheReceiversWords) {
-  ReceiverNode tiny(world_, "tiny", 1);
+  const ReceiverNode tiny(world_, "tiny", 1);
   SenderNode sender(world_, 8, eager_config());
   const auto put = sender.submit(tiny, sender.spec("req", 0, 2));
   run_to_end(put);
