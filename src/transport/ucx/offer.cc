@@ -51,14 +51,15 @@ std::string make_offer(std::span<const RdmaDevice> devices, bool tcp_too) {
 }
 
 bool offers_meet(std::string_view ours, std::string_view theirs) {
-  if (theirs.size() > kMaxOfferBytes || !theirs.starts_with(kVersion)) {
+  // Of another version, "ucx10" say, are also those that name this one further behind.
+  if (theirs.size() > kMaxOfferBytes ||
+      theirs.substr(0, std::min(theirs.find(' '), theirs.size())) != kVersion) {
     return false;
   }
   auto own = words_of(ours);
   own.erase(kVersion);
   const auto other = words_of(theirs);
-  return other.contains(kVersion) &&
-         std::any_of(own.begin(), own.end(), [&](auto fabric) { return other.contains(fabric); });
+  return std::any_of(own.begin(), own.end(), [&](auto fabric) { return other.contains(fabric); });
 }
 
 }  // namespace baton::transport::ucx

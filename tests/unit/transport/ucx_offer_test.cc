@@ -44,6 +44,7 @@ TEST(UcxOffer, MeetsWhereAFabricIsCommon) {
   EXPECT_FALSE(offers_meet("ucx1", "ucx1"));
   EXPECT_FALSE(offers_meet("ucx1 roce", "ucx2 roce"));
   EXPECT_FALSE(offers_meet("ucx1 roce", "ucx10 roce"));
+  EXPECT_FALSE(offers_meet("ucx1 roce", "ucx10 ucx1 roce"));
   EXPECT_FALSE(offers_meet("ucx1 roce", "roce ucx1"));
   EXPECT_FALSE(offers_meet("ucx1 roce", "ucx1 roce" + std::string(2000, ' ')));
 }
