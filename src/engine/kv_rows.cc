@@ -98,12 +98,11 @@ bool KvRows::take(const ggml_tensor& node) {
   const Cache found = {
       .bytes = {static_cast<const std::byte*>(cache->data), ggml_nbytes(cache)},
       .row_bytes = cache->nb[1],
-      .written = true,
   };
   const auto [place, is_new] =
       key ? keys_.try_emplace(*key, found) : values_.try_emplace(*value, found);
   // New ones after the first batch would have no rows for what came before.
-  if (is_new ? tokens_ != 0 : place->second.written || !place->second.same_memory(found)) {
+  if ((is_new && tokens_ != 0) || place->second.written || !place->second.same_memory(found)) {
     return false;
   }
   place->second.written = true;

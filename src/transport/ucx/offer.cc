@@ -52,8 +52,7 @@ std::string make_offer(std::span<const RdmaDevice> devices, bool tcp_too) {
 
 bool offers_meet(std::string_view ours, std::string_view theirs) {
   // Of another version, "ucx10" say, are also those that name this one further behind.
-  if (theirs.size() > kMaxOfferBytes ||
-      theirs.substr(0, std::min(theirs.find(' '), theirs.size())) != kVersion) {
+  if (theirs.size() > kMaxOfferBytes || theirs.substr(0, theirs.find(' ')) != kVersion) {
     return false;
   }
   auto own = words_of(ours);

@@ -147,15 +147,9 @@ TEST_F(GroupTest, AFollowerWithoutRoomHoldsNobodysPages) {
   EXPECT_TRUE(first->ok() && second->ok());
 }
 
-transport::LoopbackOptions mapped() {
-  transport::LoopbackOptions options;
-  options.maps_pages = true;
-  return options;
-}
-
 class GroupAheadTest : public GroupTest {
  protected:
-  GroupAheadTest() : GroupTest(mapped(), {7, 5}, 1) {}
+  GroupAheadTest() : GroupTest({.maps_pages = true}, {7, 5}, 1) {}
 };
 
 TEST_F(GroupAheadTest, WhomAnotherRankHasNoRoomForHoldsUpNobody) {

@@ -16,12 +16,6 @@ namespace {
 using ::testing::HasSubstr;
 using namespace ::baton::testing;  // NOLINT: the fixture's vocabulary
 
-transport::LoopbackOptions mapped() {
-  transport::LoopbackOptions options;
-  options.maps_pages = true;
-  return options;
-}
-
 sender::Config ahead_config(std::uint32_t pages = 4) {
   sender::Config config = SenderNode::default_config();
   config.pages_ahead = pages;
@@ -88,7 +82,7 @@ class AheadPutTest : public ::testing::Test {
     return spec;
   }
 
-  World world_{mapped()};
+  World world_{{.maps_pages = true}};
   ReceiverNode receiver_{world_, "r", 32};
   std::vector<wire::AllocRequest> requests_;
   int commits_ = 0;
